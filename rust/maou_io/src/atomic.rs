@@ -1,0 +1,242 @@
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Error, Result};
+
+/// A file that appears under its name when it is whole, or not at all.
+///
+/// It is written beside its target, on the same file system, and renamed. Dropped before that, it leaves nothing.
+#[derive(Debug)]
+pub(crate) struct AtomicFile {
+    /// The name that the caller gave, for messages.
+    target: PathBuf,
+    /// Where `target` leads when it is a symbolic link: the link has to survive the rename.
+    destination: PathBuf,
+    temporary: PathBuf,
+    published: bool,
+}
+
+impl AtomicFile {
+    /// A new temporary file for `target`, and the handle to write it with.
+    pub(crate) fn create(target: &Path) -> Result<(Self, File)> {
+        let destination = resolve(target)?;
+        let (temporary, file) = create_beside(&destination)?;
+        let guard = Self { target: target.to_owned(), destination, temporary, published: false };
+        guard.keep_permissions(&file)?;
+        Ok((guard, file))
+    }
+
+    /// The name that the file will have.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Renames the file to its target. The caller has flushed and closed it.
+    pub(crate) fn publish(mut self) -> Result<()> {
+        fs::rename(&self.temporary, &self.destination).map_err(|error| Error::io("write", &self.target, error))?;
+        self.published = true;
+        sync_directory(&self.destination);
+        Ok(())
+    }
+
+    fn keep_permissions(&self, file: &File) -> Result<()> {
+        match fs::metadata(&self.destination) {
+            Ok(old) => file.set_permissions(old.permissions()).map_err(|error| Error::io("write", &self.target, error)),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if !self.published {
+            // Best effort: there is an error on its way already, and it says more than this one would.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Where a write to `target` has to end, after refusing what a plain write would refuse and a rename would not.
+fn resolve(target: &Path) -> Result<PathBuf> {
+    let refuse = |kind| Err(Error::io("write", target, io::Error::from(kind)));
+    match fs::metadata(target) {
+        Ok(old) if old.is_dir() => refuse(io::ErrorKind::IsADirectory),
+        // A rename would put a regular file where /dev/null was.
+        Ok(old) if !old.is_file() => {
+            Err(Error::Argument(format!("cannot write {}: it exists and is no regular file", target.display())))
+        }
+        Ok(old) if old.permissions().readonly() => refuse(io::ErrorKind::PermissionDenied),
+        Ok(_) => fs::canonicalize(target).map_err(|error| Error::io("write", target, error)),
+        // Absent, or unreadable: creating the temporary file will say which.
+        Err(_) => Ok(target.to_owned()),
+    }
+}
+
+fn create_beside(target: &Path) -> Result<(PathBuf, File)> {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+
+    let Some(name) = target.file_name() else {
+        return Err(Error::Argument(format!(
+            "cannot write {:?}: the path does not end in a file name",
+            target.display()
+        )));
+    };
+    // Shortened, because most file systems stop at 255 bytes and the target's own name may be near that.
+    let name: String = name.to_string_lossy().chars().take(48).collect();
+    loop {
+        let counter = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let temporary = target.with_file_name(format!(".{name}.{}.{counter}.tmp", process::id()));
+        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+            Ok(file) => return Ok((temporary, file)),
+            // Left by a killed process that had our process id.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(creation_error(target, error)),
+        }
+    }
+}
+
+/// Names the directory when it is the directory that is missing.
+fn creation_error(target: &Path, error: io::Error) -> Error {
+    match directory_of(target) {
+        directory if error.kind() == io::ErrorKind::NotFound && !directory.exists() => {
+            Error::io("write a file in the missing directory", directory, error)
+        }
+        _ => Error::io("write", target, error),
+    }
+}
+
+/// Makes the rename itself durable. The file is complete and in place by now, so a file system that cannot do this
+/// (network mounts answer EINVAL) is no reason to report a failure.
+fn sync_directory(file: &Path) {
+    #[cfg(unix)]
+    {
+        let _ = File::open(directory_of(file)).and_then(|directory| directory.sync_all());
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+    }
+}
+
+fn directory_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::testing::names_in;
+
+    fn write(target: &Path, content: &[u8]) -> Result<()> {
+        let (guard, mut file) = AtomicFile::create(target)?;
+        file.write_all(content).unwrap();
+        drop(file);
+        guard.publish()
+    }
+
+    #[test]
+    fn publishes_under_the_target_name_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a.feather");
+
+        write(&target, b"new").unwrap();
+
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert_eq!(names_in(directory.path()), ["a.feather"]);
+    }
+
+    #[test]
+    fn dropped_before_publishing_leaves_the_old_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a.feather");
+        fs::write(&target, b"old").unwrap();
+
+        let (guard, mut file) = AtomicFile::create(&target).unwrap();
+        file.write_all(b"half").unwrap();
+        assert_eq!(names_in(directory.path()).len(), 2);
+        drop((guard, file));
+
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+        assert_eq!(names_in(directory.path()), ["a.feather"]);
+    }
+
+    #[test]
+    fn a_missing_directory_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let missing = directory.path().join("missing");
+
+        let error = write(&missing.join("a.feather"), b"").unwrap_err();
+
+        assert!(
+            matches!(&error, Error::Io { path, source, .. } if *path == missing && source.kind() == io::ErrorKind::NotFound),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_directory_is_not_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+
+        let error = write(directory.path(), b"").unwrap_err();
+
+        assert!(matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::IsADirectory), "{error}");
+        assert!(names_in(directory.path()).is_empty());
+    }
+
+    #[test]
+    fn a_read_only_file_is_not_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a.feather");
+        fs::write(&target, b"old").unwrap();
+        let mut permissions = fs::metadata(&target).unwrap().permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(&target, permissions).unwrap();
+
+        let error = write(&target, b"new").unwrap_err();
+
+        assert!(
+            matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied),
+            "{error}"
+        );
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_symbolic_link_is_followed_and_the_mode_is_kept() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let directory = tempfile::tempdir().unwrap();
+        let real = directory.path().join("real.feather");
+        let link = directory.path().join("link.feather");
+        fs::write(&real, b"old").unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+
+        write(&link, b"new").unwrap();
+
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&real).unwrap(), b"new");
+        assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn long_names_and_relative_names_work() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join(format!("{}.feather", "n".repeat(240)));
+
+        write(&target, b"new").unwrap();
+
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert_eq!(directory_of(Path::new("a.feather")), Path::new("."));
+        assert!(matches!(write(Path::new(".."), b""), Err(Error::Io { .. })));
+    }
+}

@@ -1,0 +1,65 @@
+//! Arrow IPC ("feather") files for the records of a shogi AI, and sparse arrays of move counts.
+//!
+//! The crate reads both IPC layouts (*file* and *stream*), whatever a file's extension says, and writes LZ4-compressed
+//! IPC *files*, each one atomically: a target is either the old file or the whole new one. It knows no Python and no
+//! Polars; `maou_rust` binds it.
+//!
+//! | task | functions |
+//! |---|---|
+//! | any record batch | [`save_feather_file`], [`load_feather_file`] |
+//! | several batches, chunking kept | [`save_feather_batches`], [`load_feather_batches`], [`BatchReader`] |
+//! | records with a checked schema | [`save_record`], [`load_record`] with a [`RecordKind`] |
+//! | large files | [`split_feather_file`], [`merge_feather_files`], one batch in memory at a time |
+//! | sparse arrays | [`sparse`] |
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use arrow_array::{ArrayRef, Int16Array, RecordBatch};
+//!
+//! let directory = tempfile::tempdir()?;
+//! let path = directory.path().join("evals.feather");
+//! let evals: ArrayRef = Arc::new(Int16Array::from(vec![35, -120, 2000]));
+//! let batch = RecordBatch::try_from_iter([("eval", evals)])?;
+//!
+//! maou_io::save_feather_file(&batch, &path)?;
+//!
+//! assert_eq!(maou_io::load_feather_file(&path)?, batch);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![deny(missing_docs)]
+
+pub mod schema;
+pub mod sparse;
+
+mod atomic;
+mod coerce;
+mod error;
+mod frame;
+mod guard;
+mod merge;
+mod pieces;
+mod read;
+mod realign;
+mod split;
+#[cfg(test)]
+mod testing;
+mod write;
+
+pub use coerce::coerce_record;
+pub use error::{Error, Result};
+pub use merge::merge_feather_files;
+pub use read::{BatchReader, concat, load_feather_batches, load_feather_file, load_record};
+pub use schema::RecordKind;
+pub use split::split_feather_file;
+pub use write::{save_feather_batches, save_feather_file, save_record};
+
+/// A greeting that says that the backend is there.
+///
+/// ```
+/// assert_eq!(maou_io::hello(), "Maou I/O Rust backend initialized");
+/// ```
+pub fn hello() -> &'static str {
+    "Maou I/O Rust backend initialized"
+}

@@ -1,0 +1,215 @@
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
+
+use crate::coerce::coerce_array;
+use crate::error::{Error, Result};
+use crate::pieces::Pieces;
+use crate::read::BatchReader;
+
+/// Merges files into files of at most `rows_per_chunk` rows, in the order of `paths`.
+///
+/// They are `{output_prefix}_chunk0000.feather` and so on in `output_dir`, which is made if it is missing. Batches are
+/// never split: a batch that does not fit opens the next chunk, and one that is larger than `rows_per_chunk` has a chunk
+/// of its own. Files without rows contribute nothing. One batch is in memory at a time.
+///
+/// Columns go by name. Where files differ in how they store strings (`Utf8`, `LargeUtf8`, `Utf8View`) or binaries, the
+/// result has the `Large` type. Dictionaries become their values.
+///
+/// # Errors
+///
+/// [`Error::Argument`] when there are no paths, when `rows_per_chunk` is 0, when the output could replace an input, or
+/// when columns or types clash, which names both files; otherwise [`Error::Io`] and [`Error::Data`]. After an error
+/// there are no new files.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use arrow_array::{Int16Array, RecordBatch};
+///
+/// let directory = tempfile::tempdir()?;
+/// let mut days = Vec::new();
+/// for day in 0..3 {
+///     let path = directory.path().join(format!("day{day}.feather"));
+///     let evals = Int16Array::from_iter_values(0..4);
+///     maou_io::save_feather_file(&RecordBatch::try_from_iter([("eval", Arc::new(evals) as _)])?, &path)?;
+///     days.push(path);
+/// }
+///
+/// let chunks = maou_io::merge_feather_files(&days, &directory.path().join("merged"), 10, "week")?;
+///
+/// let rows = |path| maou_io::load_feather_file(path).map(|batch| batch.num_rows());
+/// assert_eq!((rows(&chunks[0])?, rows(&chunks[1])?), (8, 4));
+/// assert!(chunks[1].ends_with("week_chunk0001.feather"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn merge_feather_files(
+    paths: &[PathBuf],
+    output_dir: &Path,
+    rows_per_chunk: usize,
+    output_prefix: &str,
+) -> Result<Vec<PathBuf>> {
+    check_arguments(paths, rows_per_chunk, output_prefix)?;
+    let prefix = format!("{output_prefix}_chunk");
+    check_inputs_survive(paths, output_dir, &prefix)?;
+    let Some((inputs, schema)) = survey(paths)? else {
+        return Ok(Vec::new());
+    };
+
+    let mut pieces = Pieces::create(output_dir, OsStr::new(&prefix), Arc::clone(&schema))?;
+    for path in inputs {
+        for batch in BatchReader::open(path)? {
+            let batch = conform(&batch?, &schema).map_err(|problem| Error::data(path, problem))?;
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            if pieces.rows() + batch.num_rows() > rows_per_chunk {
+                pieces.seal()?;
+            }
+            pieces.write(&batch)?;
+        }
+    }
+    pieces.publish()
+}
+
+fn check_arguments(paths: &[PathBuf], rows_per_chunk: usize, output_prefix: &str) -> Result<()> {
+    let refuse = |problem: String| Err(Error::Argument(problem));
+    if paths.is_empty() {
+        return refuse("no files to merge: give at least one path".to_owned());
+    }
+    if rows_per_chunk == 0 {
+        return refuse("cannot merge into chunks of 0 rows: rows_per_chunk must be at least 1".to_owned());
+    }
+    if output_prefix.contains(['/', '\\']) {
+        return refuse(format!("the output prefix {output_prefix:?} is a path: give the directory as output_dir"));
+    }
+    Ok(())
+}
+
+/// Refuses inputs that a chunk could replace, before anything is written.
+fn check_inputs_survive(paths: &[PathBuf], output_dir: &Path, prefix: &str) -> Result<()> {
+    // A directory that is not there yet holds no input.
+    let Ok(output_dir) = output_dir.canonicalize() else {
+        return Ok(());
+    };
+    let is_chunk = |name: &OsStr| {
+        name.to_str()
+            .and_then(|name| name.strip_prefix(prefix)?.strip_suffix(".feather"))
+            .is_some_and(|number| number.len() >= 4 && number.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    // Inputs that cannot be resolved fail when they are opened, with a better message.
+    let threatened = paths
+        .iter()
+        .filter_map(|path| path.canonicalize().ok())
+        .find(|path| path.parent() == Some(output_dir.as_path()) && path.file_name().is_some_and(is_chunk));
+    match threatened {
+        Some(path) => Err(Error::Argument(format!(
+            "the input {} has the name of an output and would be replaced: choose another output_dir or output_prefix",
+            path.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The inputs that have rows, and a schema that holds them all; nothing when there are no rows.
+fn survey(paths: &[PathBuf]) -> Result<Option<(Vec<&Path>, SchemaRef)>> {
+    let mut inputs: Vec<&Path> = Vec::new();
+    let mut common: Option<SchemaRef> = None;
+    for path in paths {
+        let mut reader = BatchReader::open(path)?;
+        if reader.count_rows()? == 0 {
+            continue;
+        }
+        let schema = Arc::new(without_dictionaries(&reader.schema()));
+        common = Some(match (common, inputs.first()) {
+            (Some(common), Some(first)) => common_schema(&common, &schema).map(Arc::new).map_err(|problem| {
+                Error::Argument(format!("cannot merge {} and {}: {problem}", first.display(), path.display()))
+            })?,
+            _ => schema,
+        });
+        inputs.push(path);
+    }
+    Ok(common.map(|schema| (inputs, schema)))
+}
+
+/// Columns with their values in place of dictionaries: each input has its own, and an IPC file has one per column.
+fn without_dictionaries(schema: &Schema) -> Schema {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        // Without the metadata, in which Polars describes the dictionary.
+        DataType::Dictionary(_, value) => Arc::new(Field::new(field.name(), value.as_ref().clone(), true)),
+        _ => Arc::clone(field),
+    });
+    Schema::new_with_metadata(fields.collect::<Fields>(), schema.metadata().clone())
+}
+
+/// `batch` in the columns and types of `schema`.
+fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
+    let places = places(schema, batch.schema_ref())?;
+    let mut columns = Vec::with_capacity(places.len());
+    for (field, place) in schema.fields().iter().zip(places) {
+        let column = coerce_array(batch.column(place), field.data_type())
+            .map_err(|mismatch| format!("column `{}`: {mismatch}", field.name()))?;
+        columns.push(column);
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(|error| error.to_string())
+}
+
+fn common_schema(first: &Schema, second: &Schema) -> Result<Schema, String> {
+    let mut fields = Vec::with_capacity(first.fields().len());
+    for (field, place) in first.fields().iter().zip(places(first, second)?) {
+        let other = second.field(place);
+        fields.push(common_field(field, other).ok_or_else(|| {
+            format!(
+                "column `{}` is {} in the first and {} in the second",
+                field.name(),
+                field.data_type(),
+                other.data_type()
+            )
+        })?);
+    }
+    Ok(Schema::new_with_metadata(fields, first.metadata().clone()))
+}
+
+/// Where `second` has each of `first`'s columns.
+fn places(first: &Schema, second: &Schema) -> Result<Vec<usize>, String> {
+    let mut places = Vec::with_capacity(first.fields().len());
+    for (index, field) in first.fields().iter().enumerate() {
+        let same_place = second.fields().get(index).is_some_and(|other| other.name() == field.name());
+        let place = if same_place { Some(index) } else { second.index_of(field.name()).ok() };
+        places.push(place.ok_or_else(|| format!("the second has no column `{}`", field.name()))?);
+    }
+    let used: HashSet<usize> = places.iter().copied().collect();
+    match (0..second.fields().len()).find(|place| !used.contains(place)) {
+        Some(place) => Err(format!("only the second has the column `{}`", second.field(place).name())),
+        None => Ok(places),
+    }
+}
+
+fn common_field(first: &Field, second: &Field) -> Option<Field> {
+    let data_type = common_type(first.data_type(), second.data_type())?;
+    Some(first.clone().with_data_type(data_type).with_nullable(first.is_nullable() || second.is_nullable()))
+}
+
+fn common_type(first: &DataType, second: &DataType) -> Option<DataType> {
+    use DataType::{Binary, BinaryView, FixedSizeList, LargeBinary, LargeList, LargeUtf8, List, Utf8, Utf8View};
+    match (first, second) {
+        _ if first == second => Some(first.clone()),
+        (Utf8 | LargeUtf8 | Utf8View, Utf8 | LargeUtf8 | Utf8View) => Some(LargeUtf8),
+        (Binary | LargeBinary | BinaryView, Binary | LargeBinary | BinaryView) => Some(LargeBinary),
+        // Lists of one layout may differ in what their elements are called, and in the elements' strings.
+        (List(a), List(b)) => common_field(a, b).map(Arc::new).map(List),
+        (LargeList(a), LargeList(b)) => common_field(a, b).map(Arc::new).map(LargeList),
+        (FixedSizeList(a, n), FixedSizeList(b, m)) if n == m => {
+            common_field(a, b).map(|item| FixedSizeList(Arc::new(item), *n))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use crate::error::{Error, Result};
+use crate::write::{BatchFile, Sealed};
+
+/// Numbered files that appear together: all of them, or, after an error, none.
+///
+/// Until then each is under a temporary name, so that files of an earlier run stay whole while this one can still fail.
+#[derive(Debug)]
+pub(crate) struct Pieces {
+    directory: PathBuf,
+    prefix: OsString,
+    schema: SchemaRef,
+    current: Option<(BatchFile, usize)>,
+    sealed: Vec<Sealed>,
+}
+
+impl Pieces {
+    /// Files named `{prefix}0000.feather`, `{prefix}0001.feather` and so on. Makes `directory` when it is missing.
+    pub(crate) fn create(directory: &Path, prefix: &OsStr, schema: SchemaRef) -> Result<Self> {
+        fs::create_dir_all(directory).map_err(|error| Error::io("create the directory", directory, error))?;
+        Ok(Self {
+            directory: directory.to_owned(),
+            prefix: prefix.to_owned(),
+            schema,
+            current: None,
+            sealed: Vec::new(),
+        })
+    }
+
+    /// Rows in the file that is being written.
+    pub(crate) fn rows(&self) -> usize {
+        self.current.as_ref().map_or(0, |(_, rows)| *rows)
+    }
+
+    /// Adds `batch` to the current file.
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let (mut file, rows) = match self.current.take() {
+            Some(current) => current,
+            None => (BatchFile::create(&self.path(self.sealed.len()), &self.schema)?, 0),
+        };
+        file.write(batch)?;
+        self.current = Some((file, rows + batch.num_rows()));
+        Ok(())
+    }
+
+    /// Ends the current file.
+    pub(crate) fn seal(&mut self) -> Result<()> {
+        if let Some((file, _)) = self.current.take() {
+            self.sealed.push(file.seal()?);
+        }
+        Ok(())
+    }
+
+    /// Gives all files their names, and returns them in order.
+    pub(crate) fn publish(mut self) -> Result<Vec<PathBuf>> {
+        self.seal()?;
+        let mut published = Vec::with_capacity(self.sealed.len());
+        for (number, sealed) in std::mem::take(&mut self.sealed).into_iter().enumerate() {
+            if let Err(error) = sealed.publish() {
+                published.iter().for_each(remove);
+                return Err(error);
+            }
+            published.push(self.path(number));
+        }
+        Ok(published)
+    }
+
+    fn path(&self, number: usize) -> PathBuf {
+        let mut name = self.prefix.clone();
+        name.push(format!("{number:04}.feather"));
+        self.directory.join(name)
+    }
+}
+
+fn remove(path: &PathBuf) {
+    // Best effort: the error that is on its way says more.
+    let _ = fs::remove_file(path);
+}

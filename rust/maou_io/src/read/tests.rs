@@ -1,0 +1,211 @@
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, ArrayRef, BinaryViewArray, DictionaryArray, Int16Array, LargeStringArray, StringViewArray};
+use arrow_ipc::CompressionType;
+use tempfile::TempDir;
+
+use super::*;
+use crate::testing::{Layout, batch, ipc_bytes, numbers};
+
+const LAYOUTS: [Layout; 2] = [Layout::File, Layout::Stream];
+const COMPRESSIONS: [Option<CompressionType>; 3] =
+    [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)];
+
+/// A directory with one file in it.
+fn file(bytes: &[u8]) -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.feather");
+    fs::write(&path, bytes).unwrap();
+    (directory, path)
+}
+
+fn load(bytes: &[u8]) -> Result<RecordBatch> {
+    let (_directory, path) = file(bytes);
+    load_feather_file(&path)
+}
+
+fn problem(bytes: &[u8]) -> String {
+    match load(bytes) {
+        Err(Error::Data { problem, .. }) => problem,
+        other => panic!("expected bad data, got {other:?}"),
+    }
+}
+
+/// Strings and binaries in several layouts, a dictionary, and numbers.
+fn rich() -> RecordBatch {
+    let texts = [Some("short"), None, Some("a text that is too long to be inlined in a view")];
+    let columns: [(&str, ArrayRef); 6] = [
+        ("views", Arc::new(StringViewArray::from_iter(texts))),
+        ("large", Arc::new(LargeStringArray::from_iter(texts))),
+        ("binary", Arc::new(BinaryViewArray::from_iter(texts.map(|text| text.map(str::as_bytes))))),
+        ("dictionary", Arc::new(DictionaryArray::<Int32Type>::from_iter(texts))),
+        ("eval", Arc::new(Int16Array::from(vec![Some(-3), None, Some(7)]))),
+        ("same", Arc::new(Int16Array::from(vec![5; 3]))),
+    ];
+    batch(columns)
+}
+
+#[test]
+fn reads_every_layout_and_compression_and_keeps_chunks() {
+    for layout in LAYOUTS {
+        for compression in COMPRESSIONS {
+            let chunks = [numbers(0, 1000), numbers(1000, 3)];
+            let (_directory, path) = file(&ipc_bytes(layout, compression, &chunks));
+
+            assert_eq!(load_feather_batches(&path).unwrap(), chunks, "{layout:?} {compression:?}");
+            assert_eq!(load_feather_file(&path).unwrap(), numbers(0, 1003));
+            assert_eq!(BatchReader::open(&path).unwrap().count_rows().unwrap(), 1003);
+            assert_eq!(load(&ipc_bytes(layout, compression, &[rich()])).unwrap(), rich());
+        }
+    }
+}
+
+#[test]
+fn a_file_without_batches_is_an_empty_batch() {
+    for layout in LAYOUTS {
+        let empty = numbers(0, 0);
+        assert_eq!(load(&ipc_bytes(layout, None, std::slice::from_ref(&empty))).unwrap(), empty);
+    }
+    let mut writer = arrow_ipc::writer::FileWriter::try_new(Vec::new(), &numbers(0, 0).schema()).unwrap();
+    writer.finish().unwrap();
+    let loaded = load(&writer.into_inner().unwrap()).unwrap();
+    assert_eq!((loaded.num_rows(), loaded.schema()), (0, numbers(0, 0).schema()));
+}
+
+#[test]
+fn dictionaries_of_a_stream_may_change() {
+    let words = |words: [&str; 2]| {
+        let column: DictionaryArray<Int32Type> = words.into_iter().collect();
+        batch([("word", Arc::new(column) as ArrayRef)])
+    };
+    let loaded = load(&ipc_bytes(Layout::Stream, None, &[words(["a", "b"]), words(["c", "a"])])).unwrap();
+
+    let column = loaded.column(0).as_dictionary::<Int32Type>().downcast_dict::<arrow_array::StringArray>().unwrap();
+    assert_eq!(column.into_iter().flatten().collect::<Vec<_>>(), ["a", "b", "c", "a"]);
+}
+
+/// Written by `write_ipc` and `write_ipc_stream` of Polars 1.30, whose metadata is not aligned.
+#[test]
+fn files_of_old_polars_are_read() {
+    let texts = [Some("a text that is too long to be inlined"), None, Some("short")];
+    for bytes in
+        [&include_bytes!("fixtures/polars-1.30-file.arrow")[..], include_bytes!("fixtures/polars-1.30-stream.arrow")]
+    {
+        let loaded = load(bytes).unwrap();
+        assert_eq!(loaded.column(0).as_string_view(), &StringViewArray::from_iter(texts));
+    }
+}
+
+#[test]
+fn missing_files_and_directories_keep_their_kind() {
+    let directory = tempfile::tempdir().unwrap();
+    let kind = |path: &Path| match load_feather_file(path) {
+        Err(Error::Io { source, path: named, .. }) if named == path => source.kind(),
+        other => panic!("expected an I/O error, got {other:?}"),
+    };
+
+    assert_eq!(kind(&directory.path().join("missing.feather")), ErrorKind::NotFound);
+    assert_eq!(kind(directory.path()), ErrorKind::IsADirectory);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    let error = load_feather_file(Path::new("/dev/null")).unwrap_err();
+
+    assert_eq!(error.to_string(), "/dev/null: it is no regular file");
+}
+
+#[test]
+fn other_content_is_named() {
+    assert!(problem(b"").contains("it is empty (0 bytes)"));
+    assert!(problem(b"PAR1\x15\x04\x15").contains("a Parquet file"));
+    assert!(problem(b"A").contains("no Arrow IPC file"));
+    assert!(problem(b"id,eval\n1,35\n").contains("no Arrow IPC file"));
+    assert!(problem(&[0xff; 64]).contains("no Arrow IPC file"));
+    assert!(problem(&[0; 64]).contains("no Arrow IPC file"));
+    assert!(problem(b"ARROW1").contains("truncated"));
+    assert!(problem(b"ARROW1\0\0ARROW1").contains("truncated"));
+}
+
+#[test]
+fn a_truncated_file_is_an_error_wherever_it_is_cut() {
+    let bytes = ipc_bytes(Layout::File, Some(CompressionType::LZ4_FRAME), &[rich(), rich()]);
+
+    for length in 0..bytes.len() {
+        problem(&bytes[..length]);
+    }
+}
+
+#[test]
+fn a_truncated_stream_is_an_error_unless_it_is_cut_between_messages() {
+    let chunks = [numbers(0, 20), numbers(20, 20)];
+    let bytes = ipc_bytes(Layout::Stream, None, &chunks);
+
+    let read: Vec<_> =
+        (0..bytes.len()).filter_map(|length| load(&bytes[..length]).ok()).map(|batch| batch.num_rows()).collect();
+
+    // After the schema, after each batch, and after the length of the end marker was cut off.
+    assert_eq!(read, [0, 20, 40]);
+}
+
+#[test]
+fn flipped_bits_never_panic() {
+    // The messages are the same in both layouts; of the file, its footer is what is left to try.
+    let tried = COMPRESSIONS.map(|compression| (Layout::Stream, compression));
+    for (layout, compression) in tried.into_iter().chain([(Layout::File, COMPRESSIONS[1])]) {
+        let bytes = ipc_bytes(layout, compression, &[rich()]);
+        for position in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[position] ^= 1 << (position % 8);
+            // Either is fine: not every byte is checked by something. What is read has to be usable.
+            if let Ok(batch) = load(&damaged) {
+                for column in batch.columns() {
+                    column.to_data().validate_full().unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn announced_sizes_are_held_against_the_file() {
+    let zeros = batch([("zeros", Arc::new(Int16Array::from(vec![0; 10_000])) as ArrayRef)]);
+    let bytes = ipc_bytes(Layout::Stream, Some(CompressionType::LZ4_FRAME), &[zeros]);
+    let sizes = (10_000_i64 * 2).to_le_bytes();
+    let position = bytes.windows(8).position(|window| window == sizes).unwrap();
+
+    for size in [i64::MAX, 1 << 45, -2] {
+        let mut damaged = bytes.clone();
+        damaged[position..position + 8].copy_from_slice(&size.to_le_bytes());
+        let problem = problem(&damaged);
+        assert!(problem.contains("announce"), "{problem}");
+    }
+}
+
+#[test]
+fn an_error_ends_the_reader() {
+    let bytes = ipc_bytes(Layout::Stream, None, &[numbers(0, 20), numbers(20, 20)]);
+    let (_directory, path) = file(&bytes[..bytes.len() - 20]);
+    let mut reader = BatchReader::open(&path).unwrap();
+
+    assert_eq!(reader.next().unwrap().unwrap().num_rows(), 20);
+    assert!(reader.next().unwrap().is_err());
+    assert!(reader.next().is_none());
+}
+
+#[test]
+fn a_record_of_another_kind_names_file_and_columns() {
+    let (_directory, path) = file(&ipc_bytes(Layout::File, None, &[numbers(0, 1)]));
+
+    let error = load_record(RecordKind::Hcpe, &path).unwrap_err();
+
+    let message = error.to_string();
+    assert!(matches!(error, Error::Schema { .. }));
+    assert!(message.starts_with(path.to_str().unwrap()), "{message}");
+    assert!(message.contains("unexpected columns `n`, `name`"), "{message}");
+}
