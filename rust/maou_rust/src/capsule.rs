@@ -1,0 +1,185 @@
+//! Arrow data in and out of Python by the PyCapsule protocol, whoever made it.
+//!
+//! <https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html>. Memory is shared and not copied, in
+//! both directions: the exporter's release callback says when its owner may free it.
+
+use std::ffi::CStr;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
+use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
+use arrow_array::{Array, RecordBatch, RecordBatchIterator, RecordBatchOptions, RecordBatchReader, StructArray};
+use arrow_schema::{ArrowError, Schema, SchemaRef};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
+
+const SCHEMA: &CStr = c"arrow_schema";
+const ARRAY: &CStr = c"arrow_array";
+const STREAM: &CStr = c"arrow_array_stream";
+
+/// A record batch. `polars.DataFrame(batch)`, `pyarrow.record_batch(batch)` and `pyarrow.table(batch)` take it, uncopied.
+#[pyclass(frozen, name = "RecordBatch", module = "maou._rust.maou_io")]
+pub(crate) struct PyRecordBatch(RecordBatch);
+
+impl From<RecordBatch> for PyRecordBatch {
+    fn from(batch: RecordBatch) -> Self {
+        Self(batch)
+    }
+}
+
+/// One batch out of any Arrow object. A stream of several is joined.
+pub(crate) fn batch(object: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
+    match stream(object)? {
+        Some((schema, batches)) => maou_io::concat(&schema, batches).map_err(invalid),
+        None => array(object),
+    }
+}
+
+/// Batches out of a list of Arrow objects, one each; or out of one Arrow object, in its own chunks.
+pub(crate) fn batches(objects: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
+    match stream(objects)? {
+        Some((_, batches)) => Ok(batches),
+        None if objects.hasattr("__arrow_c_array__")? => Ok(vec![array(objects)?]),
+        None => objects.try_iter()?.map(|object| batch(&object?)).collect(),
+    }
+}
+
+// An exporter may ignore the schema that is requested, and has to say so by exporting its own. This one does: what a
+// file holds is what its reader gets.
+#[pymethods]
+impl PyRecordBatch {
+    /// The batch as capsules of a C schema and a C array.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_array__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
+        let _ = requested_schema;
+        let array = FFI_ArrowArray::new(&StructArray::from(self.0.clone()).to_data());
+        // The value is dropped with the capsule, and calls its release callback unless a consumer has taken it out.
+        Ok((self.__arrow_c_schema__(py)?, PyCapsule::new_with_value(py, array, ARRAY)?))
+    }
+
+    /// The batch as a capsule of a C stream that gives it once.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let _ = requested_schema;
+        let reader = RecordBatchIterator::new([Ok(self.0.clone())], self.0.schema());
+        PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(Box::new(reader)), STREAM)
+    }
+
+    /// The schema as a capsule of a C schema.
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        let schema = FFI_ArrowSchema::try_from(self.0.schema_ref().as_ref()).map_err(invalid)?;
+        PyCapsule::new_with_value(py, schema, SCHEMA)
+    }
+
+    /// Number of rows.
+    #[getter]
+    fn num_rows(&self) -> usize {
+        self.0.num_rows()
+    }
+
+    /// Number of columns.
+    #[getter]
+    fn num_columns(&self) -> usize {
+        self.0.num_columns()
+    }
+
+    /// Names of the columns, in order.
+    #[getter]
+    fn column_names(&self) -> Vec<&str> {
+        self.0.schema_ref().fields().iter().map(|field| field.name().as_str()).collect()
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.num_rows()
+    }
+
+    fn __repr__(&self) -> String {
+        let columns: Vec<_> = self
+            .0
+            .schema_ref()
+            .fields()
+            .iter()
+            .map(|field| format!("{}: {}", field.name(), field.data_type()))
+            .collect();
+        format!("<maou RecordBatch of {} rows: {}>", self.0.num_rows(), columns.join(", "))
+    }
+}
+
+/// The batches of an object that can stream them, and their schema. Almost all can, and those that can do both may
+/// refuse to give a single array.
+fn stream(object: &Bound<'_, PyAny>) -> PyResult<Option<(SchemaRef, Vec<RecordBatch>)>> {
+    if !object.hasattr("__arrow_c_stream__")? {
+        return Ok(None);
+    }
+    let capsule = object.call_method0("__arrow_c_stream__")?;
+    let pointer = contents::<FFI_ArrowArrayStream>(&capsule, STREAM)?;
+    // SAFETY: a capsule of this name holds an initialized stream, and the capsule lives until the end of this function.
+    // What is moved out leaves a released stream, which its destructor leaves alone.
+    let stream = unsafe { FFI_ArrowArrayStream::from_raw(pointer.as_ptr()) };
+    let reader = RecordBatchStreamReader::try_new(stream).map_err(|error| no_batch(object, &error))?;
+    let schema = reader.schema();
+    let batches = reader.collect::<Result<_, _>>().map_err(invalid)?;
+    Ok(Some((schema, batches)))
+}
+
+/// The batch that an object is, in the form of a struct array.
+fn array(object: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
+    if !object.hasattr("__arrow_c_array__")? {
+        return Err(PyTypeError::new_err(format!(
+            "expected Arrow data, which has __arrow_c_stream__ or __arrow_c_array__ (a polars DataFrame, a pyarrow Table \
+             or RecordBatch), got {}",
+            object.get_type().fully_qualified_name()?
+        )));
+    }
+    let (schema_capsule, array_capsule): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
+        object.call_method0("__arrow_c_array__")?.extract()?;
+    let schema = contents::<FFI_ArrowSchema>(&schema_capsule, SCHEMA)?;
+    // SAFETY: a capsule of this name holds an initialized schema, and the capsule outlives this borrow.
+    let ffi_schema = unsafe { schema.as_ref() };
+    let schema = Schema::try_from(ffi_schema).map_err(|error| no_batch(object, &error))?;
+    let pointer = contents::<FFI_ArrowArray>(&array_capsule, ARRAY)?;
+    // SAFETY: as for streams above.
+    let ffi_array = unsafe { FFI_ArrowArray::from_raw(pointer.as_ptr()) };
+    if ffi_array.is_released() {
+        return Err(PyValueError::new_err("the Arrow array was taken out of its capsule before"));
+    }
+    // SAFETY: the protocol pairs an array with the schema that describes it.
+    let data = unsafe { from_ffi(ffi_array, ffi_schema) }.map_err(invalid)?;
+    from_struct(schema, &StructArray::from(data)).map_err(invalid)
+}
+
+fn from_struct(schema: Schema, rows: &StructArray) -> Result<RecordBatch, ArrowError> {
+    if rows.null_count() > 0 {
+        return Err(ArrowError::InvalidArgumentError(
+            "a record batch has no null rows, and this struct array has".to_owned(),
+        ));
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    RecordBatch::try_new_with_options(Arc::new(schema), rows.columns().to_vec(), &options)
+}
+
+fn contents<T>(capsule: &Bound<'_, PyAny>, name: &CStr) -> PyResult<NonNull<T>> {
+    Ok(capsule.cast::<PyCapsule>()?.pointer_checked(Some(name))?.cast())
+}
+
+/// Arrow data that is no table: a column, a list of numbers.
+fn no_batch(object: &Bound<'_, PyAny>, error: &ArrowError) -> PyErr {
+    let name =
+        object.get_type().fully_qualified_name().map_or_else(|_| "an object".to_owned(), |name| name.to_string());
+    PyTypeError::new_err(format!("expected a table or record batch, got {name}: {error}"))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the signature that `map_err` takes")]
+fn invalid(error: ArrowError) -> PyErr {
+    PyValueError::new_err(format!("cannot take the Arrow data: {error}"))
+}

@@ -1,0 +1,194 @@
+//! `maou._rust.maou_index`: the index and the path scanner of [`maou_index`].
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use maou_index::Location;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::error::{count, to_python};
+
+const NAME: &str = "maou_index";
+const FULL_NAME: &str = "maou._rust.maou_index";
+
+/// Finds records by id and by evaluation in a list of Arrow IPC files.
+#[pyclass(frozen, module = "maou._rust.maou_index")]
+struct SearchIndex {
+    index: maou_index::SearchIndex,
+}
+
+/// Lists directories and `.feather` files, and searches in what it listed by path prefix.
+#[pyclass(frozen, module = "maou._rust.maou_index")]
+struct PathScanner {
+    scanner: maou_index::PathScanner,
+}
+
+/// Adds the submodule to `parent`, and to `sys.modules`, without which `import maou._rust.maou_index` fails.
+pub(crate) fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
+    let module = PyModule::new(parent.py(), FULL_NAME)?;
+    module.setattr("__doc__", "Finding records in Arrow IPC files, and the files themselves.")?;
+    module.add_class::<SearchIndex>()?;
+    module.add_class::<PathScanner>()?;
+    parent.add(NAME, &module)?;
+    parent.py().import("sys")?.getattr("modules")?.set_item(FULL_NAME, module)
+}
+
+// `detach` wherever files are read, or where a result may be as long as the index. A query by itself takes
+// microseconds and waits for nobody.
+#[pymethods]
+impl SearchIndex {
+    /// An empty index; `build_from_files` fills it. `array_type` is hcpe, preprocessing, stage1 or stage2, any case.
+    #[new]
+    fn new(file_paths: Vec<PathBuf>, array_type: &str) -> PyResult<Self> {
+        let array_type = array_type.parse().map_err(index_error)?;
+        let index = maou_index::SearchIndex::new(file_paths, array_type);
+        Ok(Self { index })
+    }
+
+    /// Reads all files and replaces what the index held. If it raises, the index holds what it held before.
+    fn build_from_files(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.index.build_from_files()).map_err(index_error)
+    }
+
+    /// Replaces what the index held by made-up records, without reading a file.
+    fn build_mock(&self, py: Python<'_>, num_records: i64) -> PyResult<()> {
+        let records = u32::try_from(num_records)
+            .map_err(|_| PyValueError::new_err(format!("num_records is {num_records}: use 0 to {}", u32::MAX)))?;
+        py.detach(|| self.index.build_mock(records));
+        Ok(())
+    }
+
+    /// `(file, row)` of the record with this id, or None. A 64-bit id goes by its decimal form.
+    fn search_by_id(&self, id: &str) -> Option<(&OsStr, u32)> {
+        self.index.search_by_id(id).map(pair)
+    }
+
+    /// The first `limit` ids that begin with `prefix`, each once, sorted as strings.
+    #[pyo3(signature = (prefix, limit=50))]
+    fn search_id_prefix(&self, py: Python<'_>, prefix: &str, limit: i64) -> PyResult<Vec<String>> {
+        let limit = count("limit", limit)?;
+        Ok(py.detach(|| self.index.search_id_prefix(prefix, limit)))
+    }
+
+    /// The first `limit` ids or all, each once, sorted as strings.
+    #[pyo3(signature = (limit=None))]
+    fn get_all_ids(&self, py: Python<'_>, limit: Option<i64>) -> PyResult<Vec<String>> {
+        let limit = limit.map(|limit| count("limit", limit)).transpose()?;
+        Ok(py.detach(|| self.index.get_all_ids(limit)))
+    }
+
+    /// `(file, row)` of the records with `min_eval <= eval <= max_eval`, by evaluation, then file, then row.
+    #[pyo3(signature = (min_eval=None, max_eval=None, offset=0, limit=20))]
+    fn search_by_eval_range(
+        &self,
+        min_eval: Option<i64>,
+        max_eval: Option<i64>,
+        offset: i64,
+        limit: i64,
+    ) -> PyResult<Vec<(&OsStr, u32)>> {
+        let (offset, limit) = (count("offset", offset)?, count("limit", limit)?);
+        let found = self.index.search_by_eval_range(min_eval, max_eval, offset, limit);
+        Ok(found.into_iter().map(pair).collect())
+    }
+
+    /// How many records have `min_eval <= eval <= max_eval`.
+    #[pyo3(signature = (min_eval=None, max_eval=None))]
+    fn count_eval_range(&self, min_eval: Option<i64>, max_eval: Option<i64>) -> usize {
+        self.index.count_eval_range(min_eval, max_eval)
+    }
+
+    /// Rows of all files of the last build.
+    fn total_records(&self) -> usize {
+        self.index.total_records()
+    }
+
+    /// The files as they were given.
+    fn file_paths(&self) -> Vec<&OsStr> {
+        self.index.file_paths().iter().map(|path| path.as_os_str()).collect()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "SearchIndex(array_type='{}', files={}, records={})",
+            self.index.array_type(),
+            self.index.file_paths().len(),
+            self.index.total_records(),
+        )
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "paths come out of Python owned, for the time detached from it")]
+#[pymethods]
+impl PathScanner {
+    /// `ttl_seconds` is how long a scan is good for; it may be a fraction.
+    #[new]
+    #[pyo3(signature = (ttl_seconds=60.0))]
+    fn new(ttl_seconds: f64) -> PyResult<Self> {
+        let ttl = Duration::try_from_secs_f64(ttl_seconds)
+            .map_err(|error| PyValueError::new_err(format!("ttl_seconds is {ttl_seconds}: {error}")))?;
+        let scanner = maou_index::PathScanner::new(ttl);
+        Ok(Self { scanner })
+    }
+
+    /// The directories below `base`, at most `max_depth` levels down, sorted. Links are not followed.
+    #[pyo3(signature = (base, max_depth=5))]
+    fn scan_directories<'py>(&self, py: Python<'py>, base: PathBuf, max_depth: i64) -> PyResult<Bound<'py, PyAny>> {
+        let max_depth = count("max_depth", max_depth)?;
+        let paths =
+            py.detach(|| self.scanner.scan_directories(&base, max_depth, Instant::now())).map_err(index_error)?;
+        (&*paths).into_pyobject(py)
+    }
+
+    /// The `.feather` files in `base` and, if `recursive`, below it, sorted.
+    #[pyo3(signature = (base, recursive=true))]
+    fn scan_feather_files<'py>(&self, py: Python<'py>, base: PathBuf, recursive: bool) -> PyResult<Bound<'py, PyAny>> {
+        let paths =
+            py.detach(|| self.scanner.scan_feather_files(&base, recursive, Instant::now())).map_err(index_error)?;
+        (&*paths).into_pyobject(py)
+    }
+
+    /// The first `limit` scanned directories whose path begins with `prefix`, sorted.
+    #[pyo3(signature = (prefix, limit=50))]
+    fn search_directory_prefix(&self, py: Python<'_>, prefix: PathBuf, limit: i64) -> PyResult<Vec<OsString>> {
+        let limit = count("limit", limit)?;
+        Ok(py.detach(|| self.scanner.search_directory_prefix(prefix.as_os_str(), limit)))
+    }
+
+    /// The first `limit` scanned files whose path begins with `prefix`, sorted.
+    #[pyo3(signature = (prefix, limit=100))]
+    fn search_file_prefix(&self, py: Python<'_>, prefix: PathBuf, limit: i64) -> PyResult<Vec<OsString>> {
+        let limit = count("limit", limit)?;
+        Ok(py.detach(|| self.scanner.search_file_prefix(prefix.as_os_str(), limit)))
+    }
+
+    /// Whether the last scan is older than the time to live, or there was none.
+    fn is_stale(&self) -> bool {
+        self.scanner.is_stale(Instant::now())
+    }
+
+    /// `directories` and `files`: how many are cached; `age_seconds` of the last scan or None; `ttl_seconds`.
+    fn cache_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = py.detach(|| self.scanner.cache_stats(Instant::now()));
+        let dict = PyDict::new(py);
+        dict.set_item("directories", stats.directories)?;
+        dict.set_item("files", stats.files)?;
+        dict.set_item("age_seconds", stats.age.map(|age| age.as_secs_f64()))?;
+        dict.set_item("ttl_seconds", stats.ttl.as_secs_f64())?;
+        Ok(dict)
+    }
+}
+
+fn pair(location: Location<'_>) -> (&OsStr, u32) {
+    (location.file.as_os_str(), location.row)
+}
+
+fn index_error(error: maou_index::Error) -> PyErr {
+    match error {
+        // The two crates do not know each other, but what the operating system refuses is one thing in Python.
+        maou_index::Error::Io { path, source } => to_python(maou_io::Error::Io { action: "read", path, source }),
+        other => PyValueError::new_err(other.to_string()),
+    }
+}
