@@ -1,0 +1,91 @@
+"""Arrow IPC files of record batches, and sparse arrays."""
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeAlias, final, type_check_only
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "RecordBatch",
+    "add_sparse_arrays_dual_rust",
+    "add_sparse_arrays_rust",
+    "compress_sparse_array_rust",
+    "expand_sparse_array_rust",
+    "hello",
+    "load_feather_batches",
+    "load_feather_file",
+    "load_hcpe_feather",
+    "load_preprocessing_feather",
+    "merge_feather_files",
+    "save_feather_batches",
+    "save_feather_file",
+    "save_hcpe_feather",
+    "save_preprocessing_feather",
+    "split_feather_file",
+]
+
+@type_check_only
+class ArrowArrayExportable(Protocol):
+    """One record batch: a pyarrow RecordBatch, an arro3 RecordBatch, a nanoarrow array."""
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]: ...
+
+@type_check_only
+class ArrowStreamExportable(Protocol):
+    """Any number of batches of one schema: a polars DataFrame, a pyarrow Table."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object: ...
+
+_ArrowExportable: TypeAlias = ArrowArrayExportable | ArrowStreamExportable
+_StrPath: TypeAlias = str | os.PathLike[str]
+
+@final
+class RecordBatch:
+    """A batch that was read; `polars.DataFrame(batch)` and `pyarrow.record_batch(batch)` take it uncopied."""
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]: ...
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object: ...
+    def __arrow_c_schema__(self) -> object: ...
+    @property
+    def num_rows(self) -> int: ...
+    @property
+    def num_columns(self) -> int: ...
+    @property
+    def column_names(self) -> list[str]: ...
+    def __len__(self) -> int: ...
+
+def hello() -> str: ...
+def save_feather_file(batch: _ArrowExportable, path: _StrPath) -> None: ...
+def save_hcpe_feather(batch: _ArrowExportable, path: _StrPath) -> None: ...
+def save_preprocessing_feather(batch: _ArrowExportable, path: _StrPath) -> None: ...
+def load_feather_file(path: _StrPath) -> RecordBatch: ...
+def load_hcpe_feather(path: _StrPath) -> RecordBatch: ...
+def load_preprocessing_feather(path: _StrPath) -> RecordBatch: ...
+def save_feather_batches(batches: Iterable[_ArrowExportable] | _ArrowExportable, path: _StrPath) -> None: ...
+def load_feather_batches(path: _StrPath) -> list[RecordBatch]: ...
+def split_feather_file(path: _StrPath, output_dir: _StrPath, rows_per_file: int) -> list[str]: ...
+def merge_feather_files(
+    paths: Sequence[_StrPath], output_dir: _StrPath, rows_per_chunk: int, output_prefix: str
+) -> list[str]: ...
+def compress_sparse_array_rust(
+    dense: npt.NDArray[np.int32],
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int32]]: ...
+def expand_sparse_array_rust(
+    idx: npt.NDArray[np.uint16], val: npt.NDArray[np.int32], size: int
+) -> npt.NDArray[np.int32]: ...
+def add_sparse_arrays_rust(
+    i1: npt.NDArray[np.uint16],
+    v1: npt.NDArray[np.int32],
+    i2: npt.NDArray[np.uint16],
+    v2: npt.NDArray[np.int32],
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int32]]: ...
+def add_sparse_arrays_dual_rust(
+    i1: npt.NDArray[np.uint16],
+    lab1: npt.NDArray[np.int32],
+    win1: npt.NDArray[np.float32],
+    i2: npt.NDArray[np.uint16],
+    lab2: npt.NDArray[np.int32],
+    win2: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int32], npt.NDArray[np.float32]]: ...

@@ -1,0 +1,1 @@
+"""Record schemas (`schema`) and Arrow IPC files of records (`rust_io`)."""
