@@ -1,0 +1,227 @@
+//! Why a step died, and what to do: from what it printed, how it ended, and the kernel's own count.
+
+use crate::memory::{human, mib};
+use crate::proc::End;
+use crate::stream::Watched;
+
+/// How a step failed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Death {
+    /// The compiler or the linker was killed.
+    Killed { who: String, signal: String, oom: Oom },
+    /// The disk is full.
+    DiskFull,
+    /// What an earlier build left in the target directory cannot be read.
+    BrokenArtifacts,
+    /// Anything else: what the step printed is the message.
+    Failed,
+}
+
+/// Whether the kernel says that memory was the reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Oom {
+    Confirmed,
+    /// The kernel does not count, or counted nothing.
+    Unconfirmed,
+}
+
+/// What rustc says of files that are damaged, and of an incremental cache that is.
+const BROKEN_ARTIFACTS: [&str; 4] =
+    ["found invalid metadata files", "failed to mmap", "encountered different", "fingerprint mismatch for incremental"];
+
+/// Less than this, bytes, is no room for a library: the error was about space.
+const FULL: u64 = 64 << 20;
+
+/// The whole error message for a step that did not succeed.
+pub(crate) fn explain(step: &str, watched: &Watched, profile: &str, log: &str) -> String {
+    if watched.interrupted {
+        return format!("{step}: interrupted; run the same command again, it goes on where it was");
+    }
+    match find_death(watched) {
+        Death::Killed { who, signal, oom } => killed(step, watched, profile, &who, &signal, oom),
+        Death::DiskFull => {
+            format!(
+                "{step}: the disk is full; free some space (`cargo xtask clean`) and run it again, it goes on where it was"
+            )
+        }
+        Death::BrokenArtifacts => format!(
+            "{step}: what an earlier build left in the target directory is broken; remove it and build again:\n  \
+             cargo xtask clean && cargo xtask build"
+        ),
+        Death::Failed => {
+            format!("{step} failed with {}{}; the whole log is {log}", watched.end, last_words(watched))
+        }
+    }
+}
+
+pub(crate) fn find_death(watched: &Watched) -> Death {
+    let lines = &watched.tail;
+    // lld maps its output: on a full disk it dies of SIGBUS and says nothing of space.
+    let no_space = |line: &String| line.contains("No space left on device") || line.contains("Bus error");
+    if lines.iter().any(no_space) && watched.disk_left.is_none_or(|left| left < FULL) {
+        return Death::DiskFull;
+    }
+    if lines.iter().any(|line| BROKEN_ARTIFACTS.iter().any(|words| line.contains(words))) {
+        return Death::BrokenArtifacts;
+    }
+    let oom = if watched.oom_kills.unwrap_or(0) > 0 { Oom::Confirmed } else { Oom::Unconfirmed };
+    if let Some(signal) = lines.iter().find_map(|line| signal_in(line)) {
+        return Death::Killed { who: crate_in(lines).unwrap_or_else(|| "a compiler".into()), signal, oom };
+    }
+    match watched.end {
+        End::Signal(_) => Death::Killed { who: "cargo".into(), signal: watched.end.to_string(), oom },
+        End::Code(_) if oom == Oom::Confirmed => {
+            let who = crate_in(lines).unwrap_or_else(|| "a process of the build".into());
+            Death::Killed { who, signal: "signal 9, SIGKILL".into(), oom }
+        }
+        End::Code(_) => Death::Failed,
+    }
+}
+
+fn killed(step: &str, watched: &Watched, profile: &str, who: &str, signal: &str, oom: Oom) -> String {
+    let cause = match oom {
+        Oom::Confirmed => "the kernel's OOM counter moved: there was not enough memory",
+        Oom::Unconfirmed => "the kernel counted no OOM kill here: probably memory all the same, or somebody's kill",
+    };
+    let heaviest = watched
+        .units
+        .first()
+        .map_or_else(String::new, |unit| format!(" The heaviest unit was {} with {}.", unit.name, human(unit.anon)));
+    format!(
+        "{step}: {who} was ended by {signal}; {cause}.\n  \
+         The build held {} at its peak, and {} had been available.{heaviest}\n  \
+         What helps, the best first:\n{}",
+        human(watched.peak_anon),
+        human(watched.available_before),
+        remedies(watched, profile)
+    )
+}
+
+fn remedies(watched: &Watched, profile: &str) -> String {
+    let mut list = vec![
+        "run the same command again: what was finished stays finished".to_owned(),
+        "`cargo xtask build-split`: one job, one crate after the other".to_owned(),
+    ];
+    if profile == "release" {
+        list.push("`--profile mem-opt`: a release that needs less memory to build".to_owned());
+    }
+    let wanted = (mib(watched.peak_anon) * 1.25).max(960.0);
+    list.push(format!(
+        "give this container or machine {wanted:.0} MiB, or close what else runs (`cargo xtask monitor`)"
+    ));
+    list.iter().map(|line| format!("  - {line}\n")).collect::<String>().trim_end().to_owned()
+}
+
+/// `signal: 9, SIGKILL: kill` as cargo prints it, `signal 9` as linkers' drivers do.
+fn signal_in(line: &str) -> Option<String> {
+    let lower = line.to_ascii_lowercase();
+    if !(lower.contains("signal: ") || lower.contains("signal 9") || lower.contains("signal 15")) {
+        return None;
+    }
+    for (number, name) in [(9, "SIGKILL"), (15, "SIGTERM"), (11, "SIGSEGV"), (6, "SIGABRT"), (7, "SIGBUS")] {
+        let ends = |text: String| {
+            lower
+                .find(&text)
+                .is_some_and(|at| !lower[at + text.len()..].starts_with(|next: char| next.is_ascii_digit()))
+        };
+        if ends(format!("signal: {number}")) || ends(format!("signal {number}")) {
+            return Some(format!("signal {number}, {name}"));
+        }
+    }
+    None
+}
+
+/// The crate in "could not compile `X`".
+fn crate_in(lines: &[String]) -> Option<String> {
+    lines.iter().find_map(|line| {
+        let rest = line.split("could not compile `").nth(1)?;
+        let (name, _) = rest.split_once('`')?;
+        Some(format!("the compiler of {name}"))
+    })
+}
+
+/// Errors were shown as they came; here only what was not.
+fn last_words(watched: &Watched) -> String {
+    let shown = watched.tail.iter().any(|line| line.starts_with("error"));
+    if shown {
+        return String::new();
+    }
+    let tail: Vec<&str> = watched.tail.iter().rev().take(5).rev().map(String::as_str).collect();
+    if tail.is_empty() { String::new() } else { format!(":\n  {}\n", tail.join("\n  ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::stream::Artifacts;
+
+    fn watched(end: End, oom_kills: Option<u64>, tail: &[&str]) -> Watched {
+        Watched {
+            end,
+            wall: Duration::from_secs(60),
+            peak_anon: 700 << 20,
+            peak_at: Duration::from_secs(50),
+            units: Vec::new(),
+            artifacts: Artifacts::default(),
+            oom_kills,
+            disk_left: Some(0),
+            available_before: 704 << 20,
+            tail: tail.iter().map(|line| (*line).to_owned()).collect(),
+            warnings: Vec::new(),
+            interrupted: false,
+        }
+    }
+
+    const KILLED: &[&str] = &[
+        "error: could not compile `polars-core` (lib)",
+        "Caused by:",
+        "  process didn't exit successfully: `rustc --crate-name polars_core` (signal: 9, SIGKILL: kill)",
+    ];
+
+    #[test]
+    fn a_killed_compiler_is_named_with_cause_and_cure() {
+        let text = explain("maou_index", &watched(End::Code(101), Some(1), KILLED), "release", "build.log");
+        for part in
+            ["polars-core", "signal 9, SIGKILL", "OOM counter moved", "700 MiB", "704 MiB", "build-split", "mem-opt"]
+        {
+            assert!(text.contains(part), "{part} is missing in: {text}");
+        }
+    }
+
+    #[test]
+    fn without_the_kernels_word_it_is_only_probable() {
+        let text = explain("maou_index", &watched(End::Code(101), Some(0), KILLED), "dev", "build.log");
+        assert!(text.contains("probably"), "{text}");
+        assert!(!text.contains("mem-opt"), "{text}");
+    }
+
+    #[test]
+    fn a_killed_linker_is_found_in_the_drivers_words() {
+        let tail = [
+            "collect2: fatal error: ld terminated with signal 9 [Killed]",
+            "error: could not compile `maou_rust` (lib)",
+        ];
+        let death = find_death(&watched(End::Code(101), None, &tail));
+        assert_eq!(
+            death,
+            Death::Killed {
+                who: "the compiler of maou_rust".into(),
+                signal: "signal 9, SIGKILL".into(),
+                oom: Oom::Unconfirmed
+            }
+        );
+    }
+
+    #[test]
+    fn a_compile_error_is_not_a_death() {
+        let tail =
+            ["error[E0308]: mismatched types", "error: could not compile `maou_io` (lib) due to 1 previous error"];
+        assert_eq!(find_death(&watched(End::Code(101), Some(0), &tail)), Death::Failed);
+        assert_eq!(
+            find_death(&watched(End::Code(101), None, &["No space left on device (os error 28)"])),
+            Death::DiskFull
+        );
+    }
+}

@@ -1,0 +1,93 @@
+//! How many units at a time. A simple rule: the heaviest unit first, then as many others beside it as there is room for.
+
+use crate::memory::{Snapshot, human};
+
+/// What the planned jobs rest on.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Plan {
+    pub(crate) jobs: usize,
+    /// Memory that the build may take, bytes.
+    pub(crate) budget: u64,
+    pub(crate) reason: String,
+}
+
+/// Anonymous memory, bytes, that polars-core alone and the processes around it take, and what each further job may add
+/// beside it. docs/profiles.md has the runs that these come from.
+struct Needs {
+    alone: u64,
+    each_more: u64,
+}
+
+const MIB: u64 = 1 << 20;
+
+/// `budget` is `--memory`, else what is available now.
+pub(crate) fn plan_jobs(requested: Option<usize>, budget: Option<u64>, machine: &Snapshot, profile: &str) -> Plan {
+    let known = budget.or((machine.available > 0).then_some(machine.available));
+    let by_cores = requested.unwrap_or_else(|| whole_cores(machine.cores));
+    let Some(budget) = known else {
+        return Plan { jobs: by_cores, budget: 0, reason: "this system does not tell its memory".into() };
+    };
+    let needs = needs_of(profile);
+    let by_memory = 1 + usize::try_from(budget.saturating_sub(needs.alone) / needs.each_more).unwrap_or(usize::MAX - 1);
+    let jobs = by_cores.min(by_memory);
+    let reason = if by_memory < by_cores {
+        format!("memory: {} for {by_cores} jobs would be too little", human(budget))
+    } else if requested.is_some() {
+        "as asked".to_owned()
+    } else {
+        "cores".to_owned()
+    };
+    Plan { jobs, budget, reason }
+}
+
+/// Memory below which even one job is likely to be killed.
+pub(crate) fn least_memory(profile: &str) -> u64 {
+    needs_of(profile).alone
+}
+
+fn needs_of(profile: &str) -> Needs {
+    match profile {
+        "dev" | "test" => Needs { alone: 760 * MIB, each_more: 160 * MIB },
+        "mem-opt" => Needs { alone: 900 * MIB, each_more: 220 * MIB },
+        _ => Needs { alone: 1000 * MIB, each_more: 260 * MIB },
+    }
+}
+
+/// Cores as jobs: half a core more is worth a job, since a compiler waits for the disk now and then.
+fn whole_cores(cores: f64) -> usize {
+    // Clamped before the cast: a machine has between 1 and 4096 cores.
+    cores.round().clamp(1.0, 4096.0) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(available: u64, cores: f64) -> Snapshot {
+        Snapshot { available, cores, ..Snapshot::unknown() }
+    }
+
+    #[test]
+    fn plenty_of_memory_means_all_cores() {
+        assert_eq!(plan_jobs(None, None, &machine(24 << 30, 8.0), "dev").jobs, 8);
+        assert_eq!(plan_jobs(Some(3), None, &machine(24 << 30, 8.0), "dev").jobs, 3);
+    }
+
+    #[test]
+    fn little_memory_means_fewer_jobs_but_never_none() {
+        assert_eq!(plan_jobs(None, None, &machine(1 << 30, 16.0), "dev").jobs, 2);
+        assert_eq!(plan_jobs(Some(16), None, &machine(600 << 20, 16.0), "dev").jobs, 1);
+        assert!(plan_jobs(Some(16), None, &machine(600 << 20, 16.0), "dev").reason.contains("memory"));
+    }
+
+    #[test]
+    fn what_is_asked_for_counts_before_what_is_seen() {
+        let plan = plan_jobs(None, Some(800 << 20), &machine(24 << 30, 8.0), "dev");
+        assert_eq!((plan.jobs, plan.budget), (1, 800 << 20));
+    }
+
+    #[test]
+    fn a_system_that_tells_nothing_is_not_held_back() {
+        assert_eq!(plan_jobs(None, None, &machine(0, 4.0), "release").jobs, 4);
+    }
+}

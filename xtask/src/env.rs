@@ -1,0 +1,85 @@
+//! The only reader of the environment: the list of all that it can change in a build.
+
+#![expect(clippy::disallowed_methods, reason = "this is the one file that may read the environment")]
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// The cargo that runs us; set by cargo itself.
+pub(crate) const CARGO: &str = "CARGO";
+/// Where cargo keeps the registry.
+pub(crate) const CARGO_HOME: &str = "CARGO_HOME";
+pub(crate) const CARGO_BUILD_JOBS: &str = "CARGO_BUILD_JOBS";
+pub(crate) const CARGO_INCREMENTAL: &str = "CARGO_INCREMENTAL";
+/// The profile of `cargo xtask build` where no `--profile` is given. Cargo itself does not read it.
+pub(crate) const CARGO_PROFILE: &str = "CARGO_PROFILE";
+pub(crate) const CARGO_ENCODED_RUSTFLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
+pub(crate) const RUSTFLAGS: &str = "RUSTFLAGS";
+pub(crate) const RUSTC_WRAPPER: &str = "RUSTC_WRAPPER";
+/// The Python to make `.venv` with, where the one on PATH is not the one that is wanted.
+pub(crate) const MAOU_PYTHON: &str = "MAOU_PYTHON";
+/// `true` turns on the tests against S3, and against Google Cloud Storage.
+pub(crate) const TEST_AWS: &str = "TEST_AWS";
+pub(crate) const TEST_GCP: &str = "TEST_GCP";
+pub(crate) const PATH: &str = "PATH";
+pub(crate) const HOME: &str = "HOME";
+const CARGO_MANIFEST_DIR: &str = "CARGO_MANIFEST_DIR";
+const COLUMNS: &str = "COLUMNS";
+
+/// Variables that `cargo run` sets for us and that must not reach the cargo we start: its build scripts would take our
+/// package for theirs.
+pub(crate) const OURS_ALONE: &[&str] = &[
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PKG_AUTHORS",
+    "CARGO_PKG_DESCRIPTION",
+    "CARGO_PKG_HOMEPAGE",
+    "CARGO_PKG_LICENSE",
+    "CARGO_PKG_LICENSE_FILE",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_README",
+    "CARGO_PKG_REPOSITORY",
+    "CARGO_PKG_RUST_VERSION",
+    "CARGO_PKG_VERSION",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
+/// The command line without the program's name.
+pub(crate) fn arguments() -> Vec<OsString> {
+    std::env::args_os().skip(1).collect()
+}
+
+/// A variable that is set and not empty, as text; what is not UTF-8 is shown with replacement characters.
+pub(crate) fn text(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
+}
+
+/// A variable that holds a path.
+pub(crate) fn path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// The folders that programs are looked up in.
+pub(crate) fn search_path() -> Vec<PathBuf> {
+    std::env::var_os(PATH).map(|value| std::env::split_paths(&value).collect()).unwrap_or_default()
+}
+
+/// `CARGO_TARGET_<TRIPLE>_LINKER`, which overrides the configured linker.
+pub(crate) fn target_linker(triple: &str) -> (String, Option<String>) {
+    let name = format!("CARGO_TARGET_{}_LINKER", triple.to_uppercase().replace('-', "_"));
+    let value = text(&name);
+    (name, value)
+}
+
+/// The folder of xtask's own manifest: as cargo says it now, else as it was when this binary was compiled.
+pub(crate) fn own_manifest_dir() -> PathBuf {
+    path(CARGO_MANIFEST_DIR).unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")))
+}
+
+/// The width of the terminal as the shell exports it, where it does.
+pub(crate) fn columns() -> Option<usize> {
+    text(COLUMNS)?.parse().ok()
+}

@@ -1,0 +1,62 @@
+//! `cargo xtask …`: builds, measures, verifies and tests maou in the memory there is.
+
+mod build;
+mod checks;
+mod clean;
+mod disk;
+mod env;
+mod flags;
+mod memory;
+mod monitor;
+mod outcome;
+mod preflight;
+mod proc;
+mod progress;
+mod python;
+mod run_record;
+mod stream;
+mod verify;
+mod workspace;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::flags::{Command, Flags};
+use crate::outcome::{Outcome, UsageError};
+use crate::workspace::Workspace;
+
+fn main() -> ExitCode {
+    proc::catch_signals();
+    let started = Instant::now();
+    let arguments = env::arguments();
+    let wants_json = flags::wants_json(&arguments);
+    let (name, result) = match flags::parse(arguments) {
+        Ok(flags) => (flags.command.name(), dispatch(&flags)),
+        Err(error) => ("xtask", Err(error.into())),
+    };
+    outcome::finish(name, result, started.elapsed(), wants_json)
+}
+
+fn dispatch(flags: &Flags) -> anyhow::Result<Outcome> {
+    match &flags.command {
+        Command::Help(topic) => flags::help(topic.as_deref()),
+        Command::Monitor(options) => monitor_command(options),
+        Command::Preflight(options) => preflight::run(&Workspace::load()?, options),
+        Command::Build(options) => build::run(&Workspace::load()?, options),
+        Command::BuildSplit(options) => build::run_split(&Workspace::load()?, options),
+        Command::Verify(options) => verify::run(&Workspace::load()?, options),
+        Command::Test(options) => checks::test(&Workspace::load()?, options),
+        Command::Ci(options) => checks::ci(&Workspace::load()?, options),
+        Command::Clean(options) => clean::run(&Workspace::locate()?, options),
+    }
+}
+
+/// The monitor prints its own JSON stream, so nothing is added to it here but the exit status.
+fn monitor_command(options: &monitor::Options) -> anyhow::Result<Outcome> {
+    if let Some(program) = options.command.first()
+        && !proc::is_on_path(program)
+    {
+        return Err(UsageError::new(format!("no program `{}` on PATH to watch", program.display())).into());
+    }
+    Ok(Outcome::printed_by_itself(monitor::run(options)?))
+}

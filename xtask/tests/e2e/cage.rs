@@ -1,0 +1,78 @@
+//! A real memory cgroup and a real OOM kill.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::support::{Checkout, Ran};
+
+/// A cgroup of one's own, version 1 or 2; removed when dropped.
+struct Cage {
+    path: PathBuf,
+}
+
+impl Cage {
+    /// `None` where this user may not make one.
+    fn new(limit: &str) -> Option<Self> {
+        let name = format!("xtask-e2e-{}", std::process::id());
+        let root = PathBuf::from("/sys/fs/cgroup");
+        let (path, limits) = if root.join("cgroup.controllers").exists() {
+            let _ = std::fs::write(root.join("cgroup.subtree_control"), "+memory");
+            (root.join(name), [("memory.max", limit), ("memory.swap.max", "0")])
+        } else {
+            let memory = root.join("memory");
+            (memory.join(name), [("memory.limit_in_bytes", limit), ("memory.memsw.limit_in_bytes", limit)])
+        };
+        std::fs::create_dir(&path).ok()?;
+        let cage = Cage { path };
+        std::fs::write(cage.path.join(limits[0].0), limits[0].1).ok()?;
+        let _ = std::fs::write(cage.path.join(limits[1].0), limits[1].1);
+        Some(cage)
+    }
+
+    /// `command`, in the cage from its first instruction on.
+    fn around(&self, command: &Command) -> Command {
+        let mut outer = Command::new("sh");
+        outer.args(["-c", "echo $$ > \"$0/cgroup.procs\" && exec \"$@\""]).arg(&self.path);
+        outer.arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => outer.env(name, value),
+                None => outer.env_remove(name),
+            };
+        }
+        outer
+    }
+}
+
+impl Drop for Cage {
+    fn drop(&mut self) {
+        for _ in 0..50 {
+            if std::fs::remove_dir(&self.path).is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn an_oom_kill_is_confirmed_by_the_kernels_counter() {
+    let Some(cage) = Cage::new("268435456") else {
+        eprintln!("skipped: this user may not make a memory cgroup");
+        return;
+    };
+    let checkout = Checkout::new();
+    // Awk takes memory until the kernel says no; it is on every machine that has a C compiler.
+    let wrapper = checkout.fake_rustc("low", "exec awk 'BEGIN { s = \"0123456789abcdef\"; while (1) s = s s }'");
+    let mut command = checkout.xtask(&["build", "--json"]);
+    command.env("RUSTC_WRAPPER", wrapper);
+    let mut caged = cage.around(&command);
+    caged.current_dir(&checkout.root);
+    let ran = Ran::of(&caged.output().expect("sh starts"));
+    ran.ended_with(1);
+    ran.says("the kernel's OOM counter moved");
+    ran.says("the compiler of low");
+    let json = ran.json();
+    assert!(json["oom_kills"].as_u64().is_some_and(|kills| kills >= 1), "{json}");
+    assert!(json["budget_mib"].as_f64().is_some_and(|budget| budget <= 256.0), "{json}");
+}

@@ -1,0 +1,62 @@
+//! Ctrl-C, and two builds at once.
+
+use std::process::{Child, Stdio};
+
+use crate::support::{Checkout, Ran, exists, processes_with, signal, wait_until};
+
+/// A build whose compiler says that it has begun and then sleeps for very long.
+fn hanging_build(checkout: &Checkout) -> Child {
+    let wrapper = checkout.fake_rustc("low", "touch \"$(dirname \"$0\")/begun\"; sleep 987");
+    let child = checkout
+        .xtask(&["build", "--json"])
+        .env("RUSTC_WRAPPER", wrapper)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("xtask starts");
+    wait_until("the compiler runs", || exists(&checkout.root.join("begun")));
+    child
+}
+
+#[test]
+fn ctrl_c_leaves_no_orphan_and_the_next_build_is_fine() {
+    for number in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        let checkout = Checkout::new();
+        let child = hanging_build(&checkout);
+        signal(&child, number);
+        let ran = Ran::of(&child.wait_with_output().expect("it ends"));
+        ran.ended_with(130);
+        assert_eq!(ran.json()["status"], "failed");
+        let marker = checkout.root.display().to_string();
+        wait_until("no process of the checkout is left", || processes_with(&marker).is_empty());
+        let next = checkout.run(&["build-split", "--json"]).json();
+        assert_eq!(next["steps"][0]["compiled"], 1, "{next}");
+    }
+}
+
+#[test]
+fn ctrl_c_twice_is_at_once() {
+    let checkout = Checkout::new();
+    let child = hanging_build(&checkout);
+    signal(&child, libc::SIGINT);
+    signal(&child, libc::SIGINT);
+    Ran::of(&child.wait_with_output().expect("it ends")).ended_with(130);
+}
+
+#[test]
+fn a_second_build_waits_and_says_so() {
+    let checkout = Checkout::new();
+    let first = hanging_build(&checkout);
+    let log = checkout.root.join("second.log");
+    let file = std::fs::File::create(&log).expect("writable");
+    let mut second = checkout.xtask(&["build"]).stderr(file).stdout(Stdio::null()).spawn().expect("xtask starts");
+    let said = || std::fs::read_to_string(&log).unwrap_or_default();
+    wait_until("the second build says that it waits", || said().contains("another build runs in this checkout"));
+    assert!(said().contains(&format!("process {}", first.id())), "{}", said());
+    assert!(second.try_wait().expect("a child").is_none(), "it must wait");
+    signal(&first, libc::SIGINT);
+    first.wait_with_output().expect("it ends");
+    wait_until("the second build goes on", || said().contains("building high"));
+    signal(&second, libc::SIGINT);
+    second.wait().expect("it ends");
+}
