@@ -7,7 +7,14 @@ use pico_args::Arguments;
 
 use crate::memory;
 use crate::monitor;
-use crate::outcome::{Outcome, UsageError};
+use crate::outcome::UsageError;
+
+mod closest;
+mod help;
+
+pub(crate) use closest::closest;
+pub(crate) use help::print as help;
+use help::{known_flags, page, unknown_command};
 
 /// One parsed command line.
 #[derive(Debug)]
@@ -53,94 +60,6 @@ pub(crate) struct CheckFlags {
 pub(crate) struct CleanFlags {
     pub(crate) all: bool,
 }
-
-/// A command's name, the line it has in the overview, and its own page.
-struct Page {
-    name: &'static str,
-    line: &'static str,
-    usage: &'static str,
-    text: &'static str,
-}
-
-const BUILD_FLAGS: &str = "\
-  --profile P     dev, release or mem-opt (default: $CARGO_PROFILE, else dev)
-  --release       short for --profile release
-  --jobs N        at most N units at a time (default: from memory and cores)
-  --memory SIZE   plan with SIZE instead of what is free: 1536M, 2G, 1.5GiB
-  --offline       use nothing from the network
-  --locked        fail instead of changing Cargo.lock
-  --json          the last line of stdout is one JSON object";
-
-const PAGES: &[Page] = &[
-    Page {
-        name: "preflight",
-        line: "say whether this machine can build, and what to mend first",
-        usage: "[--profile P] [--memory SIZE]",
-        text: "\
-Looks at memory (the smallest of MemAvailable and every cgroup's headroom), swap, disk, cores, toolchain, linker,
-C compiler, Python, uv, registry cache, environment and features. One line each, and the command that mends it.
-Changes nothing. Fails when something would keep a build from finishing.",
-    },
-    Page {
-        name: "build",
-        line: "build the extension, install it into .venv, verify it",
-        usage: "[--profile P] [--jobs N] [--memory SIZE] [--offline] [--locked] [--wheel]",
-        text: "\
-Makes .venv with a pinned maturin if there is none (with uv when it is there, else pip), compiles, installs the
-extension so that `import maou` works, checks it, and says what it took. Python edits need no rebuild.
-  --wheel         also make target/wheels/*.whl",
-    },
-    Page {
-        name: "build-split",
-        line: "the same, one crate after the other, for very little memory",
-        usage: "[--profile P] [--memory SIZE] [--offline] [--locked] [--wheel]",
-        text: "\
-One job. Each crate of the workspace in dependency order, then maturin, which only links. A table per step. A step
-that dies says which crate, by which signal and what to do; run it again and it goes on behind the last finished step.",
-    },
-    Page {
-        name: "verify",
-        line: "check the last build against the success criteria",
-        usage: "[--profile P]",
-        text: "\
-No OOM kill, peak anonymous memory and time within their limits, the extension imports and is the one just built,
-hello() answers, no compiler warning about features or dtypes. Builds first when nothing was built yet.",
-    },
-    Page {
-        name: "test",
-        line: "run all tests: Rust, Python, doc tests, xtask's own",
-        usage: "[--offline] [-- PYTEST-ARGUMENTS]",
-        text: "\
-Sets up what is missing, builds the extension, then runs cargo test for each crate and pytest.
-`cargo xtask test -- -k rust` passes `-k rust` to pytest.",
-    },
-    Page {
-        name: "ci",
-        line: "test, and formatting, clippy, ruff, mypy and stub checks",
-        usage: "[--offline]",
-        text: "What .ci/run calls. All steps are run, then it fails once, naming those that failed.",
-    },
-    Page {
-        name: "monitor",
-        line: "watch memory: the machine's, or a command's whole process tree",
-        usage: "[--interval S] [-- COMMAND…]",
-        text: "\
-Limit and headroom as this container has them, anonymous memory, page cache, swap, pressure, and the heaviest
-processes, with the crate's name where a process is a rustc. With COMMAND: starts it, watches its tree, ends with its
-exit status and says the peak and when it was.
-  --interval S    seconds between two lines or pictures (default 1)
-  --json          one JSON object per sample on stdout",
-    },
-    Page {
-        name: "clean",
-        line: "remove what the project made, and say what that freed",
-        usage: "[--all]",
-        text: "\
-Removes build output (target/ without xtask's own, the installed extension, Python's caches).
-  --all           also target/ as a whole and .venv, if xtask made it",
-    },
-    Page { name: "help", line: "this page, or a command's", usage: "[COMMAND]", text: "" },
-];
 
 impl Command {
     pub(crate) fn name(&self) -> &'static str {
@@ -190,17 +109,6 @@ pub(crate) fn parse(mut arguments: Vec<OsString>) -> Result<Flags, UsageError> {
     let command = parse_command(&name, &mut arguments, behind_dashes, json)?;
     no_leftovers(&name, arguments)?;
     Ok(Flags { command })
-}
-
-/// Prints the overview or one command's page on stdout.
-pub(crate) fn help(topic: Option<&str>) -> anyhow::Result<Outcome> {
-    use std::io::Write as _;
-    let text = match topic {
-        None => overview(),
-        Some(name) => command_page(page(name)?),
-    };
-    let _ = write!(std::io::stdout(), "{text}");
-    Ok(Outcome::default())
 }
 
 fn parse_command(
@@ -281,85 +189,16 @@ fn no_leftovers(command: &str, arguments: Arguments) -> Result<(), UsageError> {
     let leftovers = arguments.finish();
     let Some(first) = leftovers.first().map(|first| first.to_string_lossy().into_owned()) else { return Ok(()) };
     let page = page(command)?;
-    let known = flags_in(page.usage).chain(flags_in(BUILD_FLAGS)).chain(["--json", "--help"]);
-    let hint = closest(&first, known).map(|flag| format!("; did you mean `{flag}`?")).unwrap_or_default();
+    let hint = closest(&first, known_flags(page)).map(|flag| format!("; did you mean `{flag}`?")).unwrap_or_default();
     Err(UsageError::new(format!(
         "`cargo xtask {command}` does not know `{first}`{hint}\nusage: cargo xtask {command} {}",
         page.usage
     )))
 }
 
-fn flags_in(text: &'static str) -> impl Iterator<Item = &'static str> {
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).filter(|word| word.starts_with("--"))
-}
-
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn usage(error: pico_args::Error) -> UsageError {
     UsageError::new(error.to_string())
-}
-
-fn page(name: &str) -> Result<&'static Page, UsageError> {
-    PAGES.iter().find(|page| page.name == name).ok_or_else(|| unknown_command(name))
-}
-
-fn unknown_command(name: &str) -> UsageError {
-    let hint = closest(name, PAGES.iter().map(|page| page.name))
-        .map(|known| format!("; did you mean `cargo xtask {known}`?"))
-        .unwrap_or_default();
-    UsageError::new(format!("there is no command `{name}`{hint}"))
-}
-
-fn overview() -> String {
-    use std::fmt::Write as _;
-    let mut text = String::from(
-        "cargo xtask — build maou in the memory you have\n\nusage: cargo xtask COMMAND [OPTIONS]\n\ncommands:\n",
-    );
-    for page in PAGES {
-        let _ = writeln!(text, "  {:<12} {}", page.name, page.line);
-    }
-    text.push_str(
-        "\nEvery command takes --json and --help. First time here? `cargo xtask build` does everything.\n\
-         Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.\n",
-    );
-    text
-}
-
-fn command_page(page: &Page) -> String {
-    let mut text =
-        format!("cargo xtask {} — {}\n\nusage: cargo xtask {} {}\n", page.name, page.line, page.name, page.usage);
-    if !page.text.is_empty() {
-        text.push_str(&format!("\n{}\n", page.text));
-    }
-    if page.usage.contains("--profile") || page.usage.contains("--offline") {
-        text.push_str(&format!("\noptions:\n{BUILD_FLAGS}\n"));
-    }
-    text
-}
-
-/// The known word that is closest to `word`, when it is close enough to be meant.
-pub(crate) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|candidate| (edit_distance(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 2.max(candidate.len() / 3) || candidate.starts_with(word))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein's distance over characters.
-fn edit_distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.iter().enumerate() {
-            let substituted = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }
 
 #[cfg(test)]
@@ -416,9 +255,8 @@ mod tests {
 
     #[test]
     fn every_command_has_a_page() {
-        for page in PAGES {
+        for page in help::PAGES {
             assert!(parse_words(&format!("{} --help", page.name)).is_ok(), "{}", page.name);
         }
-        assert_eq!(edit_distance("kitten", "sitting"), 3);
     }
 }

@@ -9,6 +9,8 @@ use anyhow::{Context as _, bail};
 use crate::workspace::Workspace;
 use crate::{env, proc};
 
+mod requirements;
+
 /// The oldest Python that the extension loads into.
 pub(crate) const OLDEST: (u32, u32) = (3, 10);
 
@@ -166,7 +168,7 @@ impl Venv {
         let text = std::fs::read_to_string(requirements)
             .with_context(|| format!("cannot read {}; restore it with git", requirements.display()))?;
         let version = ask(&self.python).context(".venv has no working Python")?.version;
-        let pins: Vec<String> = pins(&text, version);
+        let pins = requirements::pins(&text, version);
         let output = self
             .python()
             .args(["-c", WHAT_IS_MISSING])
@@ -286,56 +288,6 @@ pub(crate) fn no_python() -> String {
     }
 }
 
-/// `name==version` of each requirement that is meant for Python `version`.
-fn pins(requirements: &str, version: (u32, u32)) -> Vec<String> {
-    requirements
-        .lines()
-        .map(str::trim)
-        .filter(|line| line.contains("==") && !line.starts_with(['#', '-']))
-        .filter_map(|line| {
-            let line = line.trim_end_matches('\\').trim();
-            let (pin, marker) = line.split_once(';').unwrap_or((line, ""));
-            applies(marker, version).then(|| pin.trim().to_owned())
-        })
-        .collect()
-}
-
-/// Whether an environment marker holds, as far as it speaks of Python's version and the platform. What it says of
-/// anything else counts as not for us: such a package is then simply not checked, and the installer decides.
-fn applies(marker: &str, version: (u32, u32)) -> bool {
-    if marker.trim().is_empty() {
-        return true;
-    }
-    if marker.contains(" or ") {
-        return false;
-    }
-    marker.split(" and ").all(|clause| {
-        let mut words = clause.split_whitespace();
-        let (Some(name), Some(operator), Some(value)) = (words.next(), words.next(), words.next()) else {
-            return false;
-        };
-        let value = value.trim_matches(['\'', '"']);
-        match name {
-            "python_full_version" | "python_version" => compare(version, operator, value),
-            _ => false,
-        }
-    })
-}
-
-fn compare(version: (u32, u32), operator: &str, value: &str) -> bool {
-    let mut numbers = value.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    let other = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    match operator {
-        ">=" => version >= other,
-        ">" => version > other,
-        "<" => version < other,
-        "<=" => version <= other,
-        "==" => version == other,
-        "!=" => version != other,
-        _ => false,
-    }
-}
-
 /// Runs a helper with its output kept back; on failure the end of it is the error.
 fn run_quietly(command: &mut Command, what: &str) -> anyhow::Result<()> {
     let output =
@@ -359,24 +311,6 @@ fn file_name(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const REQUIREMENTS: &str = "\
-# a comment with ==
-maturin==1.16.0 \\
-    --hash=sha256:00
-numpy==2.2.6 ; python_full_version < '3.11' \\
-    --hash=sha256:01
-numpy==2.4.0 ; python_full_version >= '3.11' \\
-    --hash=sha256:02
-colorama==0.4.6 ; sys_platform == 'win32' \\
-    --hash=sha256:03
-";
-
-    #[test]
-    fn pins_are_those_of_this_python() {
-        assert_eq!(pins(REQUIREMENTS, (3, 10)), ["maturin==1.16.0", "numpy==2.2.6"]);
-        assert_eq!(pins(REQUIREMENTS, (3, 13)), ["maturin==1.16.0", "numpy==2.4.0"]);
-    }
 
     #[test]
     fn what_is_no_python_is_no_interpreter() {

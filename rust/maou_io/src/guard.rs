@@ -6,7 +6,7 @@ use arrow_schema::ArrowError;
 ///
 /// Every length in a file that we know of is checked before the decoder sees it ([`crate::frame`]). The decoder still
 /// slices buffers by offsets that it reads, and asserts instead of returning errors in places; a damaged file must not
-/// end a training run that would have skipped it. The panic hook is left alone, so the message stays visible.
+/// end a training run that would have skipped it. The panic hook is left alone: it belongs to the program.
 pub(crate) fn no_panic<T>(work: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, ArrowError> {
     // Nothing that `work` may leave half-changed is used after an error: a reader fuses, a writer is dropped.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
