@@ -52,7 +52,7 @@ fn prepare(workspace: &Workspace, flags: &CheckFlags) -> anyhow::Result<Venv> {
 
 fn tests(workspace: &Workspace, flags: &CheckFlags, venv: &Venv) -> Vec<Check> {
     let mut checks = Vec::new();
-    for name in workspace.build_order.iter().filter(|name| *name != workspace.extension()) {
+    for name in &workspace.tested {
         // One crate at a time: together their test dependencies would change the features of what is already built.
         checks.push(cargo(workspace, flags, &format!("test {name}"), &["test", "--package", name, "--profile", "dev"]));
     }
@@ -126,12 +126,12 @@ fn run(mut check: Check) -> anyhow::Result<Checked> {
     let mut group = proc::Group::spawn(check.command)?;
     loop {
         if let Some(end) = group.poll()? {
+            if proc::interrupted() {
+                bail!("{}: interrupted", check.name);
+            }
             return Ok(Checked { name: check.name, ok: end.succeeded(), wall: begun.elapsed() });
         }
-        if proc::interrupted() {
-            group.terminate();
-            bail!("{}: interrupted", check.name);
-        }
+        group.pass_on_signals();
         std::thread::sleep(Duration::from_millis(20));
     }
 }

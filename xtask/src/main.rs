@@ -15,6 +15,7 @@ mod progress;
 mod python;
 mod run_record;
 mod stream;
+mod terminal;
 mod verify;
 mod workspace;
 

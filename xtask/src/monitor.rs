@@ -69,8 +69,6 @@ struct Monitor<'a> {
 
 /// Ten samples a second see every peak that lasts.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
-/// Between asking a command to stop and ending it.
-const GRACE: Duration = Duration::from_secs(3);
 /// How long the pipes of a command that has ended may stay open, held by a process that it left behind.
 const PIPE_GRACE: Duration = Duration::from_millis(500);
 
@@ -131,7 +129,6 @@ impl<'a> Monitor<'a> {
     fn follow(&mut self, group: &mut Group, output: &Receiver<Chunk>, peaks: &mut PeakTracker) -> anyhow::Result<End> {
         let mut next_sample = Instant::now();
         let mut next_picture = next_sample + SAMPLE_INTERVAL;
-        let mut stopping = None;
         let mut ended: Option<(End, Instant)> = None;
         loop {
             let wait = next_sample.saturating_duration_since(Instant::now());
@@ -152,7 +149,7 @@ impl<'a> Monitor<'a> {
             }
             next_sample = Instant::now() + SAMPLE_INTERVAL;
             self.sample(&mut next_picture, peaks);
-            pass_on_signals(group, &mut stopping);
+            group.pass_on_signals();
             ended = ended.or(group.poll()?.map(|end| (end, Instant::now())));
         }
     }
@@ -194,23 +191,6 @@ fn without(mut tree: TreeSample, pid: u32) -> TreeSample {
 
 fn kills_since(before: Option<u64>, snapshot: &Snapshot) -> Option<u64> {
     Some(snapshot.oom_kills.as_ref()?.count.saturating_sub(before?))
-}
-
-/// The first Ctrl-C asks the command to stop; the second ends it, and so does waiting too long.
-fn pass_on_signals(group: &Group, stopping: &mut Option<Instant>) {
-    let since = match proc::interrupts() {
-        0 => return,
-        1 => stopping.map(|since| since.elapsed()),
-        _ => Some(GRACE),
-    };
-    match since {
-        None => {
-            *stopping = Some(Instant::now());
-            group.terminate();
-        }
-        Some(waited) if waited < GRACE => {}
-        Some(_) => group.kill(),
-    }
 }
 
 /// As a shell has it.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -22,7 +23,12 @@ pub(crate) enum End {
 pub(crate) struct Group {
     child: Child,
     ended: Option<End>,
+    /// When it was asked to stop.
+    stopping: Option<Instant>,
 }
+
+/// Between asking a group to stop and ending it.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// What Ctrl-C, SIGTERM and SIGHUP have asked for so far.
 static SIGNALS: AtomicUsize = AtomicUsize::new(0);
@@ -63,7 +69,7 @@ impl Group {
         os::lead_a_group(&mut command);
         let program = command.get_program().to_os_string();
         let child = command.spawn().with_context(|| format!("cannot start `{}`", program.display()))?;
-        Ok(Group { child, ended: None })
+        Ok(Group { child, ended: None, stopping: None })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -82,8 +88,22 @@ impl Group {
         Ok(self.ended)
     }
 
+    /// Passes on what Ctrl-C and the like have asked of us: the first asks the group to stop, the second ends it, and so
+    /// does waiting too long.
+    pub(crate) fn pass_on_signals(&mut self) {
+        match (interrupts(), self.stopping) {
+            (0, _) => {}
+            (1, None) => {
+                self.stopping = Some(Instant::now());
+                self.terminate();
+            }
+            (1, Some(since)) if since.elapsed() < GRACE => {}
+            _ => self.kill(),
+        }
+    }
+
     /// Asks every process of the group to stop.
-    pub(crate) fn terminate(&self) {
+    fn terminate(&self) {
         os::signal_group(self.pid(), os::TERMINATE);
     }
 

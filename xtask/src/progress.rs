@@ -4,8 +4,8 @@
 use std::io::{IsTerminal as _, Write};
 use std::time::Duration;
 
-use crate::env;
 use crate::memory::human;
+use crate::{env, terminal};
 
 /// What the line tells.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -133,18 +133,7 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 fn terminal_width() -> usize {
-    #[cfg(unix)]
-    {
-        // SAFETY: an all-zero winsize is valid, and ioctl only fills it in.
-        let size = unsafe {
-            let mut size: libc::winsize = std::mem::zeroed();
-            (libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, &mut size) == 0).then_some(size)
-        };
-        if let Some(size) = size.filter(|size| size.ws_col > 0) {
-            return usize::from(size.ws_col);
-        }
-    }
-    env::columns().unwrap_or(100)
+    terminal::size().map(|(columns, _)| columns).or_else(env::columns).unwrap_or(100)
 }
 
 #[cfg(test)]

@@ -69,8 +69,6 @@ struct Collected {
 
 /// Ten samples a second see every unit that matters; the sampler's own cost is in docs/how-it-works.md.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
-/// Between asking a step to stop and ending it.
-const GRACE: Duration = Duration::from_secs(3);
 /// How long the pipes of a step that has ended may stay open, held by a process that it left behind.
 const PIPE_GRACE: Duration = Duration::from_secs(2);
 const TAIL_LINES: usize = 60;
@@ -122,7 +120,6 @@ impl Watcher {
         collected: &mut Collected,
     ) -> anyhow::Result<End> {
         let mut next_sample = Instant::now();
-        let mut stopping: Option<Instant> = None;
         let mut ended: Option<(End, Instant)> = None;
         loop {
             let wait = next_sample.saturating_duration_since(Instant::now());
@@ -131,7 +128,7 @@ impl Watcher {
                 Err(RecvTimeoutError::Timeout) => {
                     next_sample = Instant::now() + SAMPLE_INTERVAL;
                     self.sample(state, peaks);
-                    pass_on_signals(group, &mut stopping);
+                    group.pass_on_signals();
                     if ended.is_none() {
                         ended = group.poll()?.map(|end| (end, Instant::now()));
                     }
@@ -254,19 +251,6 @@ fn read_lines(pipe: impl Read, sender: &Sender<Message>, wrap: fn(String) -> Mes
         bytes.clear();
     }
     let _ = sender.send(Message::Closed);
-}
-
-/// The first Ctrl-C asks the step to stop, the second ends it, and so does waiting too long.
-fn pass_on_signals(group: &Group, stopping: &mut Option<Instant>) {
-    match (proc::interrupts(), &stopping) {
-        (0, _) => {}
-        (1, None) => {
-            *stopping = Some(Instant::now());
-            group.terminate();
-        }
-        (1, Some(since)) if since.elapsed() < GRACE => {}
-        _ => group.kill(),
-    }
 }
 
 fn kills_between(before: Option<&OomKills>, after: Option<&OomKills>) -> Option<u64> {

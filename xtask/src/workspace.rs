@@ -16,6 +16,8 @@ pub(crate) struct Workspace {
     pub(crate) target: PathBuf,
     /// The extension's own crate and the crates of the workspace that it stands on, each behind what it needs.
     pub(crate) build_order: Vec<String>,
+    /// Those of them that have tests of their own.
+    pub(crate) tested: Vec<String>,
     limits: serde_json::Value,
     profiles: BTreeSet<String>,
 }
@@ -46,9 +48,11 @@ impl Workspace {
             .exec()
             .with_context(|| format!("cannot read the workspace at {}", root.join("Cargo.toml").display()))?;
         let manifest = std::fs::read_to_string(root.join("Cargo.toml")).context("cannot read Cargo.toml")?;
+        let build_order = build_order(&metadata.workspace_packages())?;
         Ok(Workspace {
             target: metadata.target_directory.clone().into_std_path_buf(),
-            build_order: build_order(&metadata.workspace_packages())?,
+            tested: with_tests(&build_order, &metadata.workspace_packages()),
+            build_order,
             limits: metadata.workspace_metadata["maou"]["limits"].clone(),
             profiles: profiles_in(&manifest),
             root,
@@ -152,6 +156,13 @@ fn build_order(packages: &[&Package]) -> anyhow::Result<Vec<String>> {
     let mut order = Vec::new();
     visit(extension, packages, &mut order);
     Ok(order)
+}
+
+fn with_tests(names: &[String], packages: &[&Package]) -> Vec<String> {
+    let has_tests = |name: &&String| {
+        packages.iter().any(|package| *package.name == **name && package.targets.iter().any(|target| target.test))
+    };
+    names.iter().filter(has_tests).cloned().collect()
 }
 
 fn visit(package: &Package, packages: &[&Package], order: &mut Vec<String>) {

@@ -12,8 +12,11 @@ use crate::verify::import;
 pub(super) fn run(session: &mut Session<'_>) -> anyhow::Result<()> {
     let (workspace, offline) = (session.workspace, session.flags.offline);
     let venv = Venv::set_up(workspace, Needs::Build, offline, &mut |line| session.say(line))?;
-    venv.ensure_installer()?;
     let mut command = venv.command("maturin");
+    if !Path::new(command.get_program()).exists() {
+        bail!("there is no maturin in .venv: requirements/build.txt does not pin it; restore the file with git");
+    }
+    venv.ensure_installer()?;
     command.current_dir(&workspace.root).arg("develop");
     session.add_build_flags(&mut command);
     session.step("maturin", command)?;

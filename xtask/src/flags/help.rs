@@ -116,7 +116,7 @@ pub(super) fn unknown_command(name: &str) -> UsageError {
 
 /// Every flag that a command's page speaks of.
 pub(super) fn known_flags(page: &Page) -> impl Iterator<Item = &'static str> {
-    flags_in(page.usage).chain(flags_in(BUILD_FLAGS)).chain(["--json", "--help"])
+    flags_in(page.usage).chain(["--json", "--help"])
 }
 
 fn flags_in(text: &'static str) -> impl Iterator<Item = &'static str> {

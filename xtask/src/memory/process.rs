@@ -1,6 +1,7 @@
 //! One process of a sampled tree: its files below `/proc`, and what is known of it from sample to sample.
 
-use std::fs::File;
+use std::fmt;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -8,6 +9,10 @@ use std::sync::Arc;
 
 use super::ProcessSample;
 use super::unit::Role;
+
+/// A process with more threads has their lists of children opened each time.
+const THREADS_KEPT_OPEN: usize = 8;
+const SAMPLES_PER_LISTING: u32 = 5;
 
 /// A process that was met before.
 #[derive(Debug)]
@@ -21,6 +26,17 @@ pub(super) struct Process {
     hash: u64,
     /// Its command line is still its parent's: a fork whose exec is to come.
     forked: bool,
+    threads: u64,
+    /// `task/TID/children` of each of its threads, as far as they were last listed.
+    tasks: Vec<Task>,
+    /// Samples until its threads are listed again.
+    listed_for: u32,
+}
+
+#[derive(Debug)]
+struct Task {
+    id: u32,
+    children: ProcFile,
 }
 
 /// Where and how to read a process.
@@ -49,12 +65,22 @@ pub(super) struct Stat<'a> {
     pub(super) state: u8,
     pub(super) ppid: u32,
     pub(super) cpu_ticks: u64,
+    pub(super) threads: u64,
     pub(super) start_time: u64,
 }
 
 /// A file of `/proc` that is read again and again.
 #[derive(Debug, Default)]
 struct ProcFile(Option<File>);
+
+/// The name of a thread's list of children; made only when the file is opened.
+struct TaskFile(u32);
+
+impl fmt::Display for TaskFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task/{}/children", self.0)
+    }
+}
 
 /// What was read last. Its memory is kept, and not cleared: that would cost more than the reading.
 #[derive(Debug)]
@@ -73,6 +99,9 @@ impl Default for Process {
             role: Role::Other,
             hash: 0,
             forked: false,
+            threads: 1,
+            tasks: Vec::new(),
+            listed_for: 0,
         }
     }
 }
@@ -112,11 +141,58 @@ impl Process {
         })
     }
 
+    /// Calls `found` with each child, whichever of its threads started it: cargo has a thread for each compiler.
+    ///
+    /// The threads are listed anew when their number has changed, and always while there are children: a thread that
+    /// starts one is then new itself, as cargo's are. A thread that ended, with another in its place, is noticed a
+    /// little later otherwise: its file reads as empty.
+    pub(super) fn children(&mut self, place: Place<'_>, buffer: &mut Buffer, mut found: impl FnMut(u32)) {
+        if self.listed_for == 0 {
+            self.list_threads(place);
+        }
+        let keep = place.keep && self.tasks.len() <= THREADS_KEPT_OPEN;
+        let mut has_children = false;
+        for task in &mut self.tasks {
+            let name = TaskFile(task.id);
+            if task.children.read(Place { keep, ..place }, name, buffer).is_some() {
+                for child in numbers(buffer.text()) {
+                    has_children = true;
+                    found(child as u32);
+                }
+            }
+        }
+        self.listed_for = if has_children { 0 } else { self.listed_for.saturating_sub(1) };
+    }
+
+    fn list_threads(&mut self, place: Place<'_>) {
+        self.listed_for = SAMPLES_PER_LISTING;
+        let mut before = std::mem::take(&mut self.tasks);
+        if self.threads == 1 {
+            before.retain(|task| task.id == place.pid);
+            self.tasks = before;
+            if self.tasks.is_empty() {
+                self.tasks.push(Task { id: place.pid, children: ProcFile::default() });
+            }
+            return;
+        }
+        let entries = fs::read_dir(place.proc.join(format!("{}/task", place.pid))).into_iter().flatten().flatten();
+        let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        self.tasks.extend(ids.map(|id| {
+            let known = before.iter().position(|task| task.id == id).map(|index| before.swap_remove(index));
+            known.unwrap_or(Task { id, children: ProcFile::default() })
+        }));
+    }
+
     /// Whether this is another program than last time. An exec keeps the id and the start time, but not the name.
     fn recognize(&mut self, stat: &Stat<'_>) -> bool {
+        if self.threads != stat.threads {
+            self.threads = stat.threads;
+            self.listed_for = 0;
+        }
         let same = self.start_time == stat.start_time && self.command.as_bytes() == stat.command;
         if !same {
             self.start_time = stat.start_time;
+            self.listed_for = 0;
             self.command = String::from_utf8_lossy(stat.command).into();
         }
         !same
@@ -149,16 +225,17 @@ impl<'a> Stat<'a> {
         let mut fields = numbers(text.get(close + 3..)?);
         let ppid = fields.next()?;
         let (user, system) = (fields.nth(14 - 5)?, fields.next()?);
-        let start_time = fields.nth(22 - 16)?;
+        let threads = fields.nth(20 - 16)?;
+        let start_time = fields.nth(22 - 21)?;
         let command = text.get(open + 1..close)?;
-        Some(Self { command, state, ppid: ppid as u32, cpu_ticks: user + system, start_time })
+        Some(Self { command, state, ppid: ppid as u32, cpu_ticks: user + system, threads, start_time })
     }
 }
 
 impl ProcFile {
     /// Reads `name` into `buffer`. An open file of a process that has ended cannot be read, also not when its id has
     /// been given to another one since: that one's file is opened instead.
-    fn read(&mut self, place: Place<'_>, name: &str, buffer: &mut Buffer) -> Option<()> {
+    fn read(&mut self, place: Place<'_>, name: impl fmt::Display, buffer: &mut Buffer) -> Option<()> {
         if let Some(file) = &self.0 {
             if buffer.fill(file).is_some() {
                 return Some(());
@@ -219,7 +296,8 @@ mod tests {
     fn a_name_with_spaces_and_parentheses() {
         let text = b"42 (a) b (c) R 7 42 42 0 -1 4194304 1 2 3 4 150 50 9 9 20 0 12 0 4711 99 100 5 x\n";
         let stat = Stat::parse(text).unwrap();
-        let expected = Stat { command: b"a) b (c", state: b'R', ppid: 7, cpu_ticks: 200, start_time: 4711 };
+        let expected =
+            Stat { command: b"a) b (c", state: b'R', ppid: 7, cpu_ticks: 200, threads: 12, start_time: 4711 };
         assert_eq!(stat, expected);
         assert_eq!(Stat::parse(b"42 (a"), None);
         assert_eq!(Stat::parse(b"42 (a) R 7"), None);

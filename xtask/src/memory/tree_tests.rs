@@ -73,6 +73,29 @@ fn parents_come_before_children_and_roots_only_once() {
 }
 
 #[test]
+fn without_lists_of_children_every_process_is_asked_for_its_parent() {
+    let mut sampler = recorded();
+    let listed = sampler.sample(&[100]);
+    assert!(sampler.lists_children);
+    sampler.lists_children = false;
+    let asked = sampler.sample(&[100]);
+    assert_eq!(sorted(lines(&listed)), sorted(lines(&asked)));
+}
+
+#[test]
+fn a_child_of_a_new_thread_is_found() {
+    // One thread after the other, each with a child of its own, as cargo does it.
+    let mut sampler = TreeSampler::here();
+    let own = std::process::id();
+    for _ in 0..3 {
+        let child = thread::spawn(|| proc::command("sleep").arg("60").spawn().expect("sleep starts"));
+        let child = Running(child.join().expect("a child"));
+        let found = |sample: &TreeSample| sample.processes.iter().any(|process| process.pid == child.0.id());
+        assert!(found(&sample_until(&mut sampler, own, found)));
+    }
+}
+
+#[test]
 fn another_root_finds_what_was_there_before() {
     let mut sampler = recorded();
     sampler.sample(&[300]);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::relay::{Chunk, Stream};
 use super::render::{self, Size};
 use super::{Ending, Frame, Options, json};
-use crate::env;
+use crate::{env, terminal};
 
 pub(super) struct View {
     kind: Kind,
@@ -49,7 +49,13 @@ impl View {
             (false, true) => Kind::Screen,
             (false, false) => Kind::Lines,
         };
-        Self { kind, stdout: Box::new(io::stdout()), out, size: terminal::size, drawn: Vec::new() }
+        Self {
+            kind,
+            stdout: Box::new(io::stdout()),
+            out,
+            size: || terminal::size().map_or_else(Size::default, |(columns, rows)| Size { columns, rows }),
+            drawn: Vec::new(),
+        }
     }
 
     /// Says where the command's output goes: through us where it would be written over, else where it always went.
@@ -148,32 +154,6 @@ impl Drop for View {
 fn up(lines: usize) -> String {
     // A zero would mean one.
     if lines == 0 { "\r".to_owned() } else { format!("\r\x1b[{lines}A") }
-}
-
-mod terminal {
-    use super::Size;
-
-    #[cfg(unix)]
-    pub(super) fn size() -> Size {
-        [libc::STDOUT_FILENO, libc::STDERR_FILENO].into_iter().find_map(ask).unwrap_or_default()
-    }
-
-    #[cfg(unix)]
-    fn ask(descriptor: libc::c_int) -> Option<Size> {
-        // SAFETY: an all-zero winsize is valid, and ioctl only fills it in.
-        let size = unsafe {
-            let mut size: libc::winsize = std::mem::zeroed();
-            (libc::ioctl(descriptor, libc::TIOCGWINSZ, &mut size) == 0).then_some(size)
-        }?;
-        // A terminal that was never told its size says zero.
-        (size.ws_col > 0 && size.ws_row > 0)
-            .then(|| Size { columns: usize::from(size.ws_col), rows: usize::from(size.ws_row) })
-    }
-
-    #[cfg(not(unix))]
-    pub(super) fn size() -> Size {
-        Size::default()
-    }
 }
 
 #[cfg(test)]
