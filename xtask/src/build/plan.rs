@@ -47,9 +47,9 @@ pub(crate) fn least_memory(profile: &str) -> u64 {
 
 fn needs_of(profile: &str) -> Needs {
     match profile {
-        "dev" | "test" => Needs { alone: 760 * MIB, each_more: 160 * MIB },
-        "mem-opt" => Needs { alone: 900 * MIB, each_more: 220 * MIB },
-        _ => Needs { alone: 1000 * MIB, each_more: 260 * MIB },
+        "dev" | "test" => Needs { alone: 680 * MIB, each_more: 150 * MIB },
+        "mem-opt" => Needs { alone: 700 * MIB, each_more: 250 * MIB },
+        _ => Needs { alone: 800 * MIB, each_more: 250 * MIB },
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn little_memory_means_fewer_jobs_but_never_none() {
-        assert_eq!(plan_jobs(None, None, &machine(1 << 30, 16.0), "dev").jobs, 2);
+        assert_eq!(plan_jobs(None, None, &machine(1 << 30, 16.0), "dev").jobs, 3);
         assert_eq!(plan_jobs(Some(16), None, &machine(600 << 20, 16.0), "dev").jobs, 1);
         assert!(plan_jobs(Some(16), None, &machine(600 << 20, 16.0), "dev").reason.contains("memory"));
     }
