@@ -20,8 +20,7 @@ def blocks(page: Path) -> list[tuple[int, str, str]]:
     """Line number, code and expected output of each block."""
     text = page.read_text()
     return [
-        (text.count("\n", 0, match.start(1)), match.group(1), match.group(2) or "")
-        for match in BLOCK.finditer(text)
+        (text.count("\n", 0, match.start(1)), match.group(1), match.group(2) or "") for match in BLOCK.finditer(text)
     ]
 
 

@@ -145,9 +145,7 @@ PRODUCERS: dict[str, Callable[[pa.Table], Any]] = {
 
 @pytest.mark.parametrize("producer", PRODUCERS)
 def test_batches_come_in_by_protocol(producer: str, tmp_path: Path) -> None:
-    table = pa.table(
-        {"id": pa.array(range(7), pa.uint64()), "name": ["a", None, "c", "d", "", "f", "g" * 40]}
-    )
+    table = pa.table({"id": pa.array(range(7), pa.uint64()), "name": ["a", None, "c", "d", "", "f", "g" * 40]})
     save_feather_file(PRODUCERS[producer](table), tmp_path / "a.feather")
     loaded = pl.DataFrame(load_feather_file(tmp_path / "a.feather"))
     assert loaded.rows() == list(zip(*table.to_pydict().values(), strict=True))
@@ -278,9 +276,7 @@ def test_batches_of_two_schemas_are_a_value_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "writer", ["polars file, lz4, newest", "polars stream, zstd", "pyarrow stream, None"]
-)
+@pytest.mark.parametrize("writer", ["polars file, lz4, newest", "polars stream, zstd", "pyarrow stream, None"])
 def test_split_takes_files_of_others(writer: str, hcpe: pl.DataFrame, tmp_path: Path) -> None:
     WRITERS[writer](hcpe, tmp_path / "a.feather")
     (tmp_path / "pieces").mkdir()

@@ -147,9 +147,7 @@ def test_saving_replaces_the_file(hcpe: pl.DataFrame, hcpe_file: Path) -> None:
 
 
 def test_a_broken_frame_is_not_saved(tmp_path: Path) -> None:
-    broken = generate_stage1_df(2).with_columns(
-        piecesInHand=pl.Series([[0] * 14, [0] * 13], dtype=pl.List(pl.UInt8))
-    )
+    broken = generate_stage1_df(2).with_columns(piecesInHand=pl.Series([[0] * 14, [0] * 13], dtype=pl.List(pl.UInt8)))
     with pytest.raises(SchemaValidationError) as caught:
         rust_io.save_stage1_df(broken, tmp_path / "new" / "a.feather")
     assert caught.value.column == "piecesInHand"

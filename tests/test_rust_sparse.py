@@ -160,9 +160,7 @@ def test_what_holds_no_numbers_is_refused(dense: Any) -> None:
         compress_sparse_array_rust(dense)
 
 
-@pytest.mark.parametrize(
-    "dense", [np.zeros((2, 2), np.int32), np.array([0.5]), np.array([1 << 31]), [1, None]]
-)
+@pytest.mark.parametrize("dense", [np.zeros((2, 2), np.int32), np.array([0.5]), np.array([1 << 31]), [1, None]])
 def test_numbers_that_would_change_are_refused(dense: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="dense"):
         compress_sparse_array_rust(dense)

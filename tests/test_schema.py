@@ -293,9 +293,7 @@ BROKEN: dict[str, tuple[str, Callable[[pl.DataFrame], pl.DataFrame], str, str, s
     ),
     "short board": (
         "stage1",
-        lambda df: df.with_columns(
-            boardIdPositions=lists([[[0] * 9] * 9, [[0] * 9] * 9, [[0] * 9] * 8], HAND)
-        ),
+        lambda df: df.with_columns(boardIdPositions=lists([[[0] * 9] * 9, [[0] * 9] * 9, [[0] * 9] * 8], HAND)),
         "boardIdPositions",
         "lists of 9x9",
         "a list of 8 in row 2",

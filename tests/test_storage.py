@@ -10,9 +10,7 @@ import pytest
 from maou.infra.storage import download, upload
 
 
-@pytest.mark.parametrize(
-    "url", ["", "games.feather", "https://host/key", "s3://bucket", "s3://bucket/", "gs:///key"]
-)
+@pytest.mark.parametrize("url", ["", "games.feather", "https://host/key", "s3://bucket", "s3://bucket/", "gs:///key"])
 def test_a_url_of_another_form_is_refused(url: str, tmp_path: Path) -> None:
     message = f"expected s3://bucket/key or gs://bucket/key, got {url!r}"
     with pytest.raises(ValueError, match=message):

@@ -144,9 +144,7 @@ def load_generic_df(file_path: StrPath) -> pl.DataFrame:
     return pl.DataFrame(_maou_io().load_feather_file(os.fspath(file_path)))
 
 
-def split_hcpe_feather(
-    file_path: StrPath, output_dir: StrPath, rows_per_file: int = DEFAULT_ROWS
-) -> list[Path]:
+def split_hcpe_feather(file_path: StrPath, output_dir: StrPath, rows_per_file: int = DEFAULT_ROWS) -> list[Path]:
     """Cut a file into files of at most `rows_per_file` rows in `output_dir`, which is made where missing.
 
     Returns:
@@ -191,9 +189,7 @@ def _maou_io() -> ModuleType:
     try:
         import maou._rust.maou_io
     except ModuleNotFoundError as error:
-        raise ImportError(
-            f"the extension maou._rust is not built; build it with `{BUILD_COMMAND}`"
-        ) from error
+        raise ImportError(f"the extension maou._rust is not built; build it with `{BUILD_COMMAND}`") from error
     except ImportError as error:
         raise ImportError(
             f"the extension maou._rust does not load: {error}; build it again with `{BUILD_COMMAND}`"

@@ -120,9 +120,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help="HCPE records (default %(default)s)",
     )
-    parser.add_argument(
-        "--rounds", type=_positive, default=5, metavar="N", help="runs each (default %(default)s)"
-    )
+    parser.add_argument("--rounds", type=_positive, default=5, metavar="N", help="runs each (default %(default)s)")
     parser.add_argument("--json", type=_writable, metavar="FILE", help="write every run's time there as well")
     return parser.parse_args(arguments)
 

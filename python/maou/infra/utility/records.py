@@ -70,9 +70,7 @@ def generate_preprocessing_df(num_records: int, seed: int = 0) -> pl.DataFrame:
     rng = _generator(num_records, seed)
     moves = _moves(rng, num_records)
     shares = np.zeros((num_records, MOVE_LABELS_NUM), np.float32)
-    np.put_along_axis(
-        shares, moves, rng.dirichlet(np.ones(MOVES_PER_POSITION), num_records).astype(np.float32), 1
-    )
+    np.put_along_axis(shares, moves, rng.dirichlet(np.ones(MOVES_PER_POSITION), num_records).astype(np.float32), 1)
     win_rates = np.zeros_like(shares)
     np.put_along_axis(win_rates, moves, rng.random(moves.shape, np.float32), 1)
     columns = {

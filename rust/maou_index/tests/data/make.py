@@ -77,7 +77,12 @@ def preprocessing_lists() -> pl.DataFrame:
     """The same as polars writes them, with lists."""
     board = [[[0] * 9] * 9] * len(HASHES)
     return pl.DataFrame(
-        {"id": HASHES, "boardIdPositions": board, "piecesInHand": [[0] * 14] * len(HASHES), "resultValue": [0.5] * 3},
+        {
+            "id": HASHES,
+            "boardIdPositions": board,
+            "piecesInHand": [[0] * 14] * len(HASHES),
+            "resultValue": [0.5] * 3,
+        },
         schema={
             "id": pl.UInt64,
             "boardIdPositions": pl.List(pl.List(pl.UInt8)),
@@ -108,12 +113,14 @@ def exotic() -> pa.Table:
 
 
 def write_stream(table: pa.Table, name: str, compression: str | None, rows: int | None = None) -> None:
+    """Write ``table`` in the stream format, ``rows`` to a batch."""
     options = ipc.IpcWriteOptions(compression=compression)
     with ipc.new_stream(HERE / name, table.schema, options=options) as writer:
         writer.write_table(table, max_chunksize=rows)
 
 
 def main() -> None:
+    """Write every file."""
     records, arrow = hcpe(), hcpe().to_arrow()
     records.write_ipc(HERE / "hcpe_polars_lz4.feather", compression="lz4")
     records.write_ipc(HERE / "hcpe_polars_plain.feather", compression="uncompressed")

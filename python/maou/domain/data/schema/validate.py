@@ -133,9 +133,7 @@ def rating_pairs(column: pl.Series, field: Field) -> tuple[pl.Series, pl.Series]
     counts = lists.list.len().fill_null(0)
     row = first_true((counts != 0) & (counts != length))
     if row is not None:
-        raise SchemaValidationError(
-            field.name, f"lists of {length} or none", f"a list of {counts[row]} in row {row}"
-        )
+        raise SchemaValidationError(field.name, f"lists of {length} or none", f"a list of {counts[row]} in row {row}")
     present = counts == length
     pairs = lists.filter(present).explode()
     _no_null(pairs, field.name, "no nulls inside lists")
