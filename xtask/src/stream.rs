@@ -71,6 +71,8 @@ struct Collected {
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 /// How long the pipes of a step that has ended may stay open, held by a process that it left behind.
 const PIPE_GRACE: Duration = Duration::from_secs(2);
+/// Between two looks at a step that has closed its pipes and not ended.
+const CLOSED_POLL: Duration = Duration::from_millis(2);
 const TAIL_LINES: usize = 60;
 const STREAMS: usize = 2;
 
@@ -125,23 +127,23 @@ impl Watcher {
             let wait = next_sample.saturating_duration_since(Instant::now());
             match messages.recv_timeout(wait) {
                 Ok(message) => self.take(message, state, collected),
-                Err(RecvTimeoutError::Timeout) => {
-                    next_sample = Instant::now() + SAMPLE_INTERVAL;
-                    self.sample(state, peaks);
-                    group.pass_on_signals();
-                    if ended.is_none() {
-                        ended = group.poll()?.map(|end| (end, Instant::now()));
-                    }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    collected.closed = STREAMS;
+                    std::thread::sleep(wait.min(CLOSED_POLL));
                 }
-                Err(RecvTimeoutError::Disconnected) => collected.closed = STREAMS,
             }
-            if collected.closed >= STREAMS && ended.is_none() {
+            let due = Instant::now() >= next_sample;
+            if due {
+                next_sample = Instant::now() + SAMPLE_INTERVAL;
+                self.sample(state, peaks);
+                group.pass_on_signals();
+            }
+            let closed = collected.closed >= STREAMS;
+            if ended.is_none() && (due || closed) {
                 ended = group.poll()?.map(|end| (end, Instant::now()));
-                std::thread::sleep(Duration::from_millis(2));
             }
-            if let Some((end, at)) = ended
-                && (collected.closed >= STREAMS || at.elapsed() > PIPE_GRACE)
-            {
+            if let Some((end, _)) = ended.filter(|(_, at)| closed || at.elapsed() > PIPE_GRACE) {
                 // Whatever the step left behind would hold memory that the next step is promised.
                 group.kill();
                 return Ok(end);
