@@ -12,8 +12,8 @@ struct Cage {
 
 impl Cage {
     /// `None` where this user may not make one.
-    fn new(limit: &str) -> Option<Self> {
-        let name = format!("xtask-e2e-{}", std::process::id());
+    fn new(name: &str, limit: &str) -> Option<Self> {
+        let name = format!("xtask-e2e-{name}-{}", std::process::id());
         let root = PathBuf::from("/sys/fs/cgroup");
         let (path, limits) = if root.join("cgroup.controllers").exists() {
             let _ = std::fs::write(root.join("cgroup.subtree_control"), "+memory");
@@ -57,7 +57,7 @@ impl Drop for Cage {
 
 #[test]
 fn an_oom_kill_is_confirmed_by_the_kernels_counter() {
-    let Some(cage) = Cage::new("268435456") else {
+    let Some(cage) = Cage::new("oom", "268435456") else {
         eprintln!("skipped: this user may not make a memory cgroup");
         return;
     };
@@ -75,4 +75,20 @@ fn an_oom_kill_is_confirmed_by_the_kernels_counter() {
     let json = ran.json();
     assert!(json["oom_kills"].as_u64().is_some_and(|kills| kills >= 1), "{json}");
     assert!(json["budget_mib"].as_f64().is_some_and(|budget| budget <= 256.0), "{json}");
+}
+
+#[test]
+fn the_real_compiler_builds_in_a_cage_and_its_limit_is_the_budget() {
+    let Some(cage) = Cage::new("real", "536870912") else {
+        eprintln!("skipped: this user may not make a memory cgroup");
+        return;
+    };
+    let checkout = Checkout::new();
+    let mut caged = cage.around(&checkout.xtask(&["build-split", "--json"]));
+    caged.current_dir(&checkout.root);
+    let json = Ran::of(&caged.output().expect("sh starts")).json();
+    assert_eq!(json["steps"][1]["compiled"], 1, "{json}");
+    assert_eq!(json["oom_kills"], 0, "{json}");
+    assert!(json["budget_mib"].as_f64().is_some_and(|budget| (256.0..=512.0).contains(&budget)), "{json}");
+    assert!(json["peak_anon_mib"].as_f64().is_some_and(|peak| peak > 10.0), "{json}");
 }
