@@ -74,6 +74,8 @@ const PIPE_GRACE: Duration = Duration::from_secs(2);
 /// Between two looks at a step that has closed its pipes and not ended.
 const CLOSED_POLL: Duration = Duration::from_millis(2);
 const TAIL_LINES: usize = 60;
+/// Characters of a line that people are shown.
+const LONGEST_LINE: usize = 400;
 const STREAMS: usize = 2;
 
 impl Watcher {
@@ -198,7 +200,7 @@ impl Watcher {
                     collected.warnings.push(line.to_owned());
                 }
             }
-            CargoLine::Text => self.progress.say(line),
+            CargoLine::Text => self.progress.say(&shortened(line)),
             CargoLine::Chatter => {}
         }
         self.write_log(line);
@@ -253,6 +255,13 @@ fn read_lines(pipe: impl Read, sender: &Sender<Message>, wrap: fn(String) -> Mes
         bytes.clear();
     }
     let _ = sender.send(Message::Closed);
+}
+
+/// Cargo prints the whole command line of a compiler that was killed: pages of it. The log has it all.
+fn shortened(line: &str) -> String {
+    let Some((at, _)) = line.char_indices().nth(LONGEST_LINE) else { return line.to_owned() };
+    let end: String = line.chars().rev().take(LONGEST_LINE / 4).collect::<Vec<_>>().into_iter().rev().collect();
+    format!("{} […] {end}", &line[..at])
 }
 
 fn kills_between(before: Option<&OomKills>, after: Option<&OomKills>) -> Option<u64> {

@@ -1,6 +1,7 @@
 //! Why a step died, and what to do: from what it printed, how it ended, and the kernel's own count.
 
-use crate::memory::{human, mib};
+use super::plan::least_memory;
+use crate::memory::human;
 use crate::proc::End;
 use crate::stream::Watched;
 
@@ -32,13 +33,20 @@ const BROKEN_ARTIFACTS: [&str; 4] =
 /// Less than this, bytes, is no room for a library: the error was about space.
 const FULL: u64 = 64 << 20;
 
+/// What a build was allowed: decides which remedies are left.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Allowed<'a> {
+    pub(super) profile: &'a str,
+    pub(super) jobs: usize,
+}
+
 /// The whole error message for a step that did not succeed.
-pub(crate) fn explain(step: &str, watched: &Watched, profile: &str, log: &str) -> String {
+pub(super) fn explain(step: &str, watched: &Watched, allowed: Allowed<'_>, log: &str) -> String {
     if watched.interrupted {
         return format!("{step}: interrupted; run the same command again, it goes on where it was");
     }
     match find_death(watched) {
-        Death::Killed { who, signal, oom } => killed(step, watched, profile, &who, &signal, oom),
+        Death::Killed { who, signal, oom } => killed(step, watched, allowed, &who, &signal, oom),
         Death::DiskFull => {
             format!(
                 "{step}: the disk is full; free some space (`cargo xtask clean`) and run it again, it goes on where it was"
@@ -78,7 +86,7 @@ pub(crate) fn find_death(watched: &Watched) -> Death {
     }
 }
 
-fn killed(step: &str, watched: &Watched, profile: &str, who: &str, signal: &str, oom: Oom) -> String {
+fn killed(step: &str, watched: &Watched, allowed: Allowed<'_>, who: &str, signal: &str, oom: Oom) -> String {
     let cause = match oom {
         Oom::Confirmed => "the kernel's OOM counter moved: there was not enough memory",
         Oom::Unconfirmed => "the kernel counted no OOM kill here: probably memory all the same, or somebody's kill",
@@ -93,22 +101,25 @@ fn killed(step: &str, watched: &Watched, profile: &str, who: &str, signal: &str,
          What helps, the best first:\n{}",
         human(watched.peak_anon),
         human(watched.available_before),
-        remedies(watched, profile)
+        remedies(watched, allowed)
     )
 }
 
-fn remedies(watched: &Watched, profile: &str) -> String {
-    let mut list = vec![
-        "run the same command again: what was finished stays finished".to_owned(),
-        "`cargo xtask build-split`: one job, one crate after the other".to_owned(),
-    ];
-    if profile == "release" {
-        list.push("`--profile mem-opt`: a release that needs less memory to build".to_owned());
+fn remedies(watched: &Watched, allowed: Allowed<'_>) -> String {
+    let wanted = (watched.peak_anon / 100 * 115).max(least_memory(allowed.profile));
+    let more =
+        format!("give this container or machine {}, or close what else runs (`cargo xtask monitor`)", human(wanted));
+    let again = "run the same command again: what was finished stays finished".to_owned();
+    let split = "`cargo xtask build-split`: one job, one crate after the other".to_owned();
+    let mut list = match (allowed.jobs, watched.units.first()) {
+        // It had the memory to itself: another run would end the same way.
+        (1, Some(unit)) if unit.anon > watched.available_before / 10 * 8 => vec![more],
+        (1, _) => vec![again, more],
+        _ => vec![again, split, more],
+    };
+    if allowed.profile == "release" {
+        list.insert(list.len() - 1, "`--profile mem-opt`: a release that needs less memory to build".to_owned());
     }
-    let wanted = (mib(watched.peak_anon) * 1.25).max(960.0);
-    list.push(format!(
-        "give this container or machine {wanted:.0} MiB, or close what else runs (`cargo xtask monitor`)"
-    ));
     list.iter().map(|line| format!("  - {line}\n")).collect::<String>().trim_end().to_owned()
 }
 
@@ -155,6 +166,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::memory::{UnitKind, UnitName, UnitPeak};
     use crate::stream::Artifacts;
 
     fn watched(end: End, oom_kills: Option<u64>, tail: &[&str]) -> Watched {
@@ -174,6 +186,10 @@ mod tests {
         }
     }
 
+    fn allowed(profile: &str) -> Allowed<'_> {
+        Allowed { profile, jobs: 2 }
+    }
+
     const KILLED: &[&str] = &[
         "error: could not compile `polars-core` (lib)",
         "Caused by:",
@@ -182,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_killed_compiler_is_named_with_cause_and_cure() {
-        let text = explain("maou_index", &watched(End::Code(101), Some(1), KILLED), "release", "build.log");
+        let text = explain("maou_index", &watched(End::Code(101), Some(1), KILLED), allowed("release"), "build.log");
         for part in
             ["polars-core", "signal 9, SIGKILL", "OOM counter moved", "700 MiB", "704 MiB", "build-split", "mem-opt"]
         {
@@ -192,9 +208,20 @@ mod tests {
 
     #[test]
     fn without_the_kernels_word_it_is_only_probable() {
-        let text = explain("maou_index", &watched(End::Code(101), Some(0), KILLED), "dev", "build.log");
+        let text = explain("maou_index", &watched(End::Code(101), Some(0), KILLED), allowed("dev"), "build.log");
         assert!(text.contains("probably"), "{text}");
         assert!(!text.contains("mem-opt"), "{text}");
+    }
+
+    #[test]
+    fn what_died_alone_is_not_sent_to_die_again() {
+        let mut alone = watched(End::Code(101), Some(1), KILLED);
+        let leader = UnitName { crate_name: "polars_core".into(), kind: UnitKind::Compile, leader: 7 };
+        let (at, cpu_s) = (Duration::ZERO, 1.0);
+        alone.units = vec![UnitPeak { name: leader, anon: 650 << 20, at, first_seen: at, last_seen: at, cpu_s }];
+        let text = explain("maou_index", &alone, Allowed { profile: "dev", jobs: 1 }, "build.log");
+        assert!(text.contains("give this container or machine 805 MiB"), "{text}");
+        assert!(!text.contains("again") && !text.contains("build-split"), "{text}");
     }
 
     #[test]

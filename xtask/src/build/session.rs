@@ -93,7 +93,7 @@ impl<'a> Session<'a> {
         }
         let watched = self.watcher.run(name, command)?;
         let ok = watched.end.succeeded() && !watched.interrupted;
-        let message = (!ok).then(|| diagnose::explain(name, &watched, &self.profile, &self.log_path()));
+        let message = (!ok).then(|| diagnose::explain(name, &watched, self.allowed(), &self.log_path()));
         self.steps.push(Step { name: name.to_owned(), watched });
         match message {
             None => Ok(()),
@@ -154,6 +154,10 @@ impl<'a> Session<'a> {
         let mut figures = self.measured().figures();
         figures.insert("log".into(), self.log_path().into());
         figures
+    }
+
+    fn allowed(&self) -> diagnose::Allowed<'_> {
+        diagnose::Allowed { profile: &self.profile, jobs: self.plan.jobs }
     }
 
     fn announce(&mut self) {
