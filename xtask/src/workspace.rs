@@ -32,8 +32,18 @@ pub(crate) struct Places {
 /// What a build of one profile may take at most. From `[workspace.metadata.maou.limits]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Limits {
+    /// With up to two jobs.
     pub(crate) peak_anon_mib: f64,
+    /// For each job beyond two.
+    pub(crate) each_more_job_mib: f64,
     pub(crate) wall_s: f64,
+}
+
+impl Limits {
+    /// Peak anonymous memory, MiB, that a build with `jobs` jobs may have.
+    pub(crate) fn peak_with(&self, jobs: usize) -> f64 {
+        self.peak_anon_mib + self.each_more_job_mib * jobs.saturating_sub(2) as f64
+    }
 }
 
 /// Profiles that cargo has without a line in a manifest.
@@ -99,7 +109,12 @@ impl Workspace {
 
     pub(crate) fn limits(&self, profile: &str) -> Option<Limits> {
         let of_profile = &self.limits[profile];
-        Some(Limits { peak_anon_mib: of_profile["peak_anon_mib"].as_f64()?, wall_s: of_profile["wall_s"].as_f64()? })
+        let figure = |name: &str| of_profile[name].as_f64();
+        Some(Limits {
+            peak_anon_mib: figure("peak_anon_mib")?,
+            each_more_job_mib: figure("each_more_job_mib")?,
+            wall_s: figure("wall_s")?,
+        })
     }
 
     /// The whole resolved graph, for `triple` only. Needs the registry; `offline` makes it fail instead of asking for it.

@@ -1,6 +1,7 @@
 //! How many units at a time. A simple rule: the heaviest unit first, then as many others beside it as there is room for.
 
 use crate::memory::{Snapshot, human};
+use crate::verify::recipe_peak_mib;
 
 /// What the planned jobs rest on.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,10 +29,13 @@ pub(crate) fn plan_jobs(requested: Option<usize>, budget: Option<u64>, machine: 
         return Plan { jobs: by_cores, budget: 0, reason: "this system does not tell its memory".into() };
     };
     let needs = needs_of(profile);
-    let by_memory = 1 + usize::try_from(budget.saturating_sub(needs.alone) / needs.each_more).unwrap_or(usize::MAX - 1);
+    // Unasked, a build also stays within what the success criteria allow it, however much more there is.
+    let ceiling = if requested.is_some() { budget } else { budget.min(recipe_ceiling(profile)) };
+    let room = ceiling.saturating_sub(needs.alone) / needs.each_more;
+    let by_memory = 1 + usize::try_from(room).unwrap_or(usize::MAX - 1);
     let jobs = by_cores.min(by_memory);
     let reason = if by_memory < by_cores {
-        format!("memory: {} for {by_cores} jobs would be too little", human(budget))
+        format!("memory: {} for {by_cores} jobs would be too little", human(ceiling))
     } else if requested.is_some() {
         "as asked".to_owned()
     } else {
@@ -43,6 +47,11 @@ pub(crate) fn plan_jobs(requested: Option<usize>, budget: Option<u64>, machine: 
 /// Memory below which even one job is likely to be killed.
 pub(crate) fn least_memory(profile: &str) -> u64 {
     needs_of(profile).alone
+}
+
+fn recipe_ceiling(profile: &str) -> u64 {
+    // A constant of a few thousand MiB: exact in both types.
+    recipe_peak_mib(profile) as u64 * MIB
 }
 
 fn needs_of(profile: &str) -> Needs {
@@ -69,8 +78,15 @@ mod tests {
 
     #[test]
     fn plenty_of_memory_means_all_cores() {
-        assert_eq!(plan_jobs(None, None, &machine(24 << 30, 8.0), "dev").jobs, 8);
+        assert_eq!(plan_jobs(None, None, &machine(24 << 30, 4.0), "dev").jobs, 4);
         assert_eq!(plan_jobs(Some(3), None, &machine(24 << 30, 8.0), "dev").jobs, 3);
+    }
+
+    #[test]
+    fn unasked_no_build_goes_beyond_the_success_criteria() {
+        assert_eq!(plan_jobs(None, None, &machine(256 << 30, 64.0), "dev").jobs, 6);
+        assert_eq!(plan_jobs(None, None, &machine(256 << 30, 64.0), "release").jobs, 5);
+        assert_eq!(plan_jobs(Some(64), None, &machine(256 << 30, 64.0), "dev").jobs, 64);
     }
 
     #[test]
