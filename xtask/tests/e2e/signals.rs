@@ -2,7 +2,7 @@
 
 use std::process::{Child, Stdio};
 
-use crate::support::{Checkout, Ran, exists, processes_with, signal, wait_until};
+use crate::support::{Checkout, ended, exists, processes_with, signal, wait_until};
 
 /// A build whose compiler says that it has begun and then sleeps for very long.
 fn hanging_build(checkout: &Checkout) -> Child {
@@ -24,7 +24,7 @@ fn ctrl_c_leaves_no_orphan_and_the_next_build_is_fine() {
         let checkout = Checkout::new();
         let child = hanging_build(&checkout);
         signal(&child, number);
-        let ran = Ran::of(&child.wait_with_output().expect("it ends"));
+        let ran = ended(child);
         ran.ended_with(130);
         assert_eq!(ran.json()["status"], "failed");
         let marker = checkout.root.display().to_string();
@@ -40,7 +40,7 @@ fn ctrl_c_twice_is_at_once() {
     let child = hanging_build(&checkout);
     signal(&child, libc::SIGINT);
     signal(&child, libc::SIGINT);
-    Ran::of(&child.wait_with_output().expect("it ends")).ended_with(130);
+    ended(child).ended_with(130);
 }
 
 #[test]
@@ -55,8 +55,8 @@ fn a_second_build_waits_and_says_so() {
     assert!(said().contains(&format!("process {}", first.id())), "{}", said());
     assert!(second.try_wait().expect("a child").is_none(), "it must wait");
     signal(&first, libc::SIGINT);
-    first.wait_with_output().expect("it ends");
+    ended(first);
     wait_until("the second build goes on", || said().contains("building high"));
     signal(&second, libc::SIGINT);
-    second.wait().expect("it ends");
+    ended(second);
 }

@@ -88,6 +88,7 @@ impl Checkout {
         {
             command.env_remove(name);
         }
+        default_signals(&mut command);
         command
     }
 
@@ -143,6 +144,34 @@ impl Ran {
         assert_eq!(self.status, Some(status), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         assert!(!self.stderr.contains("panicked at"), "a panic:\n{}", self.stderr);
     }
+}
+
+/// A shell's background job inherits ignored signals, and xtask respects that; CI may well be one.
+fn default_signals(command: &mut Command) {
+    use std::os::unix::process::CommandExt as _;
+    // SAFETY: signal() with SIG_DFL is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| {
+            for number in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+                libc::signal(number, libc::SIG_DFL);
+            }
+            Ok(())
+        });
+    }
+}
+
+/// What a child that was told to end has printed; one that goes on for a minute is a failure.
+#[track_caller]
+pub(crate) fn ended(mut child: Child) -> Ran {
+    let start = Instant::now();
+    while child.try_wait().expect("a child").is_none() {
+        if start.elapsed() > Duration::from_secs(60) {
+            child.kill().expect("ours");
+            panic!("it was told to end and goes on");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ran::of(&child.wait_with_output().expect("it has ended"))
 }
 
 /// Waits until `condition` holds; a minute without it is a failure.
