@@ -10,6 +10,7 @@ use crate::flags::CheckFlags;
 use crate::outcome::{Outcome, seconds};
 use crate::progress::clock;
 use crate::python::{Needs, Venv};
+use crate::terminal::say;
 use crate::workspace::Workspace;
 use crate::{build, env, proc};
 
@@ -42,7 +43,7 @@ pub(crate) fn ci(workspace: &Workspace, flags: &CheckFlags) -> anyhow::Result<Ou
 /// The extension, and everything that checks import.
 fn prepare(workspace: &Workspace, flags: &CheckFlags) -> anyhow::Result<Venv> {
     build::ensure(workspace, &flags.build)?;
-    let mut say = |line: &str| eprintln!("{line}");
+    let mut say = |line: &str| say!("{line}");
     let venv = Venv::set_up(workspace, Needs::Checks, flags.build.offline, &mut say)?;
     if [env::TEST_AWS, env::TEST_GCP].iter().any(|name| env::text(name).as_deref() == Some("true")) {
         Venv::set_up(workspace, Needs::Integration, flags.build.offline, &mut say)?;
@@ -98,12 +99,12 @@ fn cargo(workspace: &Workspace, flags: &CheckFlags, name: &str, arguments: &[&st
 fn run_all(checks: Vec<Check>) -> anyhow::Result<Outcome> {
     let mut done = Vec::new();
     for check in checks {
-        eprintln!("\n=== {}", check.name);
+        say!("\n=== {}", check.name);
         done.push(run(check)?);
     }
-    eprintln!();
+    say!("");
     for check in &done {
-        eprintln!("{}  {:>6}  {}", if check.ok { "ok  " } else { "FAIL" }, clock(check.wall), check.name);
+        say!("{}  {:>6}  {}", if check.ok { "ok  " } else { "FAIL" }, clock(check.wall), check.name);
     }
     let rows: Vec<Value> =
         done.iter().map(|check| json!({"name": check.name, "ok": check.ok, "wall_s": seconds(check.wall)})).collect();
@@ -112,7 +113,7 @@ fn run_all(checks: Vec<Check>) -> anyhow::Result<Outcome> {
         Outcome::default()
     } else {
         let why = format!("{} of {} checks failed: {}", failed.len(), done.len(), failed.join(", "));
-        eprintln!("error: {why}");
+        say!("error: {why}");
         Outcome::failed(serde_json::Map::new(), why)
     };
     outcome.figures.insert("checks".into(), rows.into());

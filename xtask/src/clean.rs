@@ -9,6 +9,7 @@ use crate::flags::CleanFlags;
 use crate::memory::human;
 use crate::outcome::Outcome;
 use crate::python::MADE_BY_US;
+use crate::terminal::say;
 use crate::workspace::{self, Places};
 
 /// Directories that tools leave in the checkout.
@@ -24,11 +25,11 @@ pub(crate) fn run(places: &Places, flags: &CleanFlags) -> anyhow::Result<Outcome
         let size = size_of(&path);
         remove(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         let shown = path.strip_prefix(&places.root).unwrap_or(&path).display().to_string();
-        eprintln!("removed {shown:<40} {:>10}", human(size));
+        say!("removed {shown:<40} {:>10}", human(size));
         freed += size;
         removed.push(json!({"path": shown, "bytes": size}));
     }
-    eprintln!("freed {}", human(freed));
+    say!("freed {}", human(freed));
     let mut outcome = Outcome::default();
     outcome.figures.insert("freed_bytes".into(), freed.into());
     outcome.figures.insert("removed".into(), removed.into());
@@ -51,7 +52,7 @@ fn everything(places: &Places) -> Vec<PathBuf> {
     if venv.join(MADE_BY_US).exists() {
         doomed.push(venv);
     } else if venv.exists() {
-        eprintln!("kept .venv: xtask did not make it");
+        say!("kept .venv: xtask did not make it");
     }
     doomed
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::proc;
+use crate::terminal::say;
 
 /// Exit status of a task that was stopped by Ctrl-C or SIGTERM, as shells count it.
 const INTERRUPTED: u8 = 130;
@@ -60,9 +61,9 @@ pub(crate) fn finish(command: &str, result: anyhow::Result<Outcome>, wall: Durat
     let usage = matches!(&result, Err(error) if error.downcast_ref::<UsageError>().is_some());
     let outcome = result.unwrap_or_else(|error| {
         let message = format!("{error:#}");
-        eprintln!("error: {message}");
+        say!("error: {message}");
         if usage {
-            eprintln!("\nRun `cargo xtask help` for what there is.");
+            say!("\nRun `cargo xtask help` for what there is.");
         }
         Outcome::failed(Map::new(), message)
     });

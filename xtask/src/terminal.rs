@@ -1,4 +1,18 @@
-//! The size of the terminal.
+//! What people read: a line on stderr, and the size of the terminal that it is on.
+
+/// A line on stderr. Unlike `eprintln!` it does not panic when nobody reads any more, as behind `2>&1 | head`.
+macro_rules! say {
+    ($($argument:tt)*) => {
+        $crate::terminal::line(format_args!($($argument)*))
+    };
+}
+
+pub(crate) use say;
+
+pub(crate) fn line(text: std::fmt::Arguments<'_>) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
 
 /// Columns and rows of the terminal that is on stderr or stdout; `None` where neither is one.
 #[cfg(unix)]

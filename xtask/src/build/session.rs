@@ -17,6 +17,7 @@ use crate::outcome::{UsageError, seconds};
 use crate::proc;
 use crate::run_record::{self, BuildRecord, RunFolder};
 use crate::stream::{Watched, Watcher};
+use crate::terminal::say;
 use crate::workspace::Workspace;
 
 /// The state of `build` and `build-split`.
@@ -48,7 +49,7 @@ impl<'a> Session<'a> {
         let mut sensor = memory::sensor(memory::Sensing::best());
         let machine = sensor.snapshot();
         check_memory_flag(flags.memory, machine.limit)?;
-        let lock = BuildLock::take(&workspace.own_files(), &mut |line| eprintln!("{line}"))?;
+        let lock = BuildLock::take(&workspace.own_files(), &mut |line| say!("{line}"))?;
         let folder = RunFolder::create(&workspace.own_files())?;
         let plan = plan_jobs(flags.jobs, flags.memory, &machine, &profile);
         let watcher = Watcher::new(sensor, folder.open_log(), &workspace.target);

@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::flags::BuildFlags;
 use crate::outcome::Outcome;
+use crate::terminal::say;
 use crate::workspace::Workspace;
 use facts::Facts;
 
@@ -70,7 +71,7 @@ pub(crate) fn run(workspace: &Workspace, flags: &BuildFlags) -> anyhow::Result<O
         findings.push(Finding::failure("profile", format!("{error:#}"), "unset CARGO_PROFILE, or name one of these"));
     }
     for finding in &findings {
-        eprint!("{}", line(finding));
+        say!("{}", line(finding).trim_end());
     }
     Ok(outcome(&findings))
 }
@@ -120,11 +121,11 @@ fn outcome(findings: &[Finding]) -> Outcome {
     figures.insert("warnings".into(), warnings.into());
     figures.insert("findings".into(), rows.into());
     if failures == 0 {
-        eprintln!("\nready to build: {warnings} warning(s). Next: cargo xtask build");
+        say!("\nready to build: {warnings} warning(s). Next: cargo xtask build");
         return Outcome::ok(figures);
     }
     let why = format!("{failures} failure(s) and {warnings} warning(s)");
-    eprintln!("\nerror: {why}; the fixes stand above");
+    say!("\nerror: {why}; the fixes stand above");
     Outcome::failed(figures, why)
 }
 

@@ -9,6 +9,7 @@ use crate::flags::BuildFlags;
 use crate::outcome::Outcome;
 use crate::python::Venv;
 use crate::run_record::{self, BuildRecord};
+use crate::terminal::say;
 use crate::workspace::{Limits, Workspace};
 
 /// One criterion.
@@ -35,7 +36,7 @@ pub(crate) fn run(workspace: &Workspace, flags: &BuildFlags) -> anyhow::Result<O
     let record = match recorded(workspace, flags)? {
         Some(record) => record,
         None => {
-            eprintln!("no build is on record yet, so build first");
+            say!("no build is on record yet, so build first");
             let built = build::run(workspace, flags)?;
             let profile = workspace.profile(flags)?;
             match (built.failure, run_record::load(&workspace.own_files(), &profile)) {
@@ -47,7 +48,7 @@ pub(crate) fn run(workspace: &Workspace, flags: &BuildFlags) -> anyhow::Result<O
     let imported = import::probe(&Venv::at(&workspace.root), &workspace.root, Some(&record.extension));
     let mut criteria = of_record(&record, workspace.limits(&record.profile));
     criteria.extend(of_import(&imported, workspace));
-    eprint!("{}", table(&record, &criteria));
+    say!("{}", table(&record, &criteria).trim_end());
     Ok(outcome(&record, &criteria))
 }
 
@@ -156,7 +157,7 @@ fn outcome(record: &BuildRecord, criteria: &[Criterion]) -> Outcome {
         return Outcome::ok(figures);
     }
     let why = format!("{} of {} criteria are not met: {}", failed.len(), criteria.len(), failed.join(", "));
-    eprintln!("error: {why}");
+    say!("error: {why}");
     Outcome::failed(figures, why)
 }
 

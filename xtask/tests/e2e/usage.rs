@@ -97,3 +97,15 @@ fn it_works_from_any_folder() {
     let output = checkout.xtask(&["preflight", "--json"]).current_dir("/").output().expect("xtask starts");
     assert_eq!(crate::support::Ran::of(&output).json()["command"], "preflight");
 }
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let checkout = Checkout::new();
+    let mut command = checkout.xtask(&["preflight"]);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    command.stderr(writer.try_clone().expect("a pipe")).stdout(writer);
+    let mut child = command.spawn().expect("xtask starts");
+    drop((command, reader));
+    let status = child.wait().expect("it ends");
+    assert_ne!(status.code(), Some(101), "101 is a panic");
+}
