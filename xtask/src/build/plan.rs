@@ -56,9 +56,9 @@ fn recipe_ceiling(profile: &str) -> u64 {
 
 fn needs_of(profile: &str) -> Needs {
     match profile {
-        "dev" | "test" => Needs { alone: 680 * MIB, each_more: 150 * MIB },
-        "mem-opt" => Needs { alone: 700 * MIB, each_more: 250 * MIB },
-        _ => Needs { alone: 800 * MIB, each_more: 250 * MIB },
+        "dev" | "test" => Needs { alone: 670 * MIB, each_more: 150 * MIB },
+        "mem-opt" => Needs { alone: 690 * MIB, each_more: 250 * MIB },
+        _ => Needs { alone: 770 * MIB, each_more: 250 * MIB },
     }
 }
 
