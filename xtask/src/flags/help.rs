@@ -13,8 +13,7 @@ pub(super) struct Page {
     text: &'static str,
 }
 
-const BUILD_FLAGS: &str = "\
-  --profile P     dev, release or mem-opt (default: $CARGO_PROFILE, else dev)
+const BUILD_FLAGS: &str = "  --profile P     dev, release or mem-opt (default: $CARGO_PROFILE, else dev)
   --release       short for --profile release
   --jobs N        at most N units at a time (default: from memory and cores)
   --memory SIZE   plan with SIZE instead of what is free: 1536M, 2G, 1.5GiB
