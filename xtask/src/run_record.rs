@@ -82,7 +82,8 @@ impl BuildRecord {
     pub(crate) fn save(&self, own_files: &Path) -> anyhow::Result<()> {
         let mut figures = self.figures();
         if let Some(earlier) = load(own_files, &self.profile)
-            && earlier.lock_hash == self.lock_hash
+            // A build that found everything fresh was of the same graph, whatever was edited in a manifest.
+            && (earlier.lock_hash == self.lock_hash || self.compiled() == 0)
             && earlier.compiled() > self.compiled()
         {
             for name in ["jobs", "budget_mib", "peak_anon_mib", "peak_at_s", "units", "fresh_units", "heaviest"] {
@@ -99,7 +100,8 @@ impl BuildRecord {
         write_atomically(&own_files.join("last-profile"), &self.profile)
     }
 
-    fn compiled(&self) -> usize {
+    /// Units that the build compiled.
+    pub(crate) fn compiled(&self) -> usize {
         self.units.saturating_sub(self.fresh_units)
     }
 }
@@ -294,6 +296,17 @@ mod tests {
         other.lock_hash = "33".into();
         other.save(&own_files).expect("writable");
         assert_eq!(load(&own_files, "dev"), Some(other));
+        std::fs::remove_dir_all(&own_files).expect("ours");
+    }
+
+    #[test]
+    fn a_build_that_compiled_nothing_measured_nothing() {
+        let own_files = folder("fresh");
+        record(190, 0, 737.0).save(&own_files).expect("writable");
+        let mut fresh = record(190, 190, 44.0);
+        fresh.lock_hash = "44".into();
+        fresh.save(&own_files).expect("writable");
+        assert_eq!(load(&own_files, "dev").expect("a record").peak_anon_mib, 737.0);
         std::fs::remove_dir_all(&own_files).expect("ours");
     }
 

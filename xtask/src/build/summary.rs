@@ -10,7 +10,7 @@ use crate::run_record::BuildRecord;
 
 /// Time, peak and when, the heaviest units, what came from cache, what is installed.
 pub(super) fn of_build(record: &BuildRecord, session: &Session<'_>) -> String {
-    let compiled = record.units.saturating_sub(record.fresh_units);
+    let compiled = record.compiled();
     let mut text = format!(
         "\n{} is built ({}) in {} with {} job{}\n",
         session.extension_name(),

@@ -125,7 +125,13 @@ fn plain(name: &'static str, measured: String, limit: &str, met: bool) -> Criter
 }
 
 fn table(record: &BuildRecord, criteria: &[Criterion]) -> String {
-    let mut text = format!("last build: {}, {} units, {} jobs\n", record.profile, record.units, record.jobs);
+    let mut text = format!(
+        "last build: {}, {} of {} units compiled, {} job(s)\n",
+        record.profile,
+        record.compiled(),
+        record.units,
+        record.jobs
+    );
     for criterion in criteria {
         let verdict = if criterion.met { "ok  " } else { "FAIL" };
         let line = format!("{verdict}  {:<24} {} (limit: {})\n", criterion.name, criterion.measured, criterion.limit);
