@@ -118,7 +118,7 @@ impl<'a> Monitor<'a> {
         let mut peaks = PeakTracker::default();
         let end = self.follow(&mut group, &output, &mut peaks)?;
         let wall = self.started.elapsed();
-        let oom_kills = kills_since(self.oom_kills_before, &self.sensor.snapshot());
+        let oom_kills = self.sensor.snapshot().oom_kills_since(self.oom_kills_before);
         // The exit status is what counts, whether the summary can be written or not.
         let _ = self.view.finish_command(&Ending { title: self.title(), end, wall, oom_kills, peaks });
         Ok(exit_status(end))
@@ -169,7 +169,7 @@ impl<'a> Monitor<'a> {
 
     fn frame(&mut self, tree: TreeSample, peak: Option<(u64, Duration)>) -> Frame {
         let snapshot = self.sensor.snapshot();
-        let oom_kills = kills_since(self.oom_kills_before, &snapshot);
+        let oom_kills = snapshot.oom_kills_since(self.oom_kills_before);
         Frame { title: self.title(), at: self.started.elapsed(), snapshot, tree, peak, oom_kills }
     }
 
@@ -187,10 +187,6 @@ fn without(mut tree: TreeSample, pid: u32) -> TreeSample {
         tree.resident = tree.resident.saturating_sub(process.resident);
     }
     tree
-}
-
-fn kills_since(before: Option<u64>, snapshot: &Snapshot) -> Option<u64> {
-    Some(snapshot.oom_kills.as_ref()?.count.saturating_sub(before?))
 }
 
 /// As a shell has it.

@@ -86,8 +86,9 @@ impl BuildRecord {
             && (earlier.lock_hash == self.lock_hash || self.compiled() == 0)
             && earlier.compiled() > self.compiled()
         {
+            let measured = earlier.figures();
             for name in ["jobs", "budget_mib", "peak_anon_mib", "peak_at_s", "units", "fresh_units", "heaviest"] {
-                figures.insert(name.into(), earlier.figures()[name].clone());
+                figures.insert(name.into(), measured[name].clone());
             }
             figures.insert("wall_s".into(), earlier.wall_s.into());
             figures.insert("oom_kills".into(), earlier.oom_kills.into());

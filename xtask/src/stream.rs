@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use crate::disk;
-use crate::memory::{OomKills, PeakTracker, Sensor, UnitPeak};
+use crate::memory::{PeakTracker, Sensor, UnitPeak};
 use crate::proc::{self, End, Group};
 use crate::progress::{Progress, State};
 
@@ -97,7 +97,7 @@ impl Watcher {
         let mut collected = Collected::default();
         let end = self.follow(&mut group, &messages, &mut state, &mut peaks, &mut collected)?;
         self.progress.clear();
-        let after = self.sensor.snapshot();
+        let kills_before = before.oom_kills.map(|kills| kills.count);
         Ok(Watched {
             end,
             wall: begun.elapsed(),
@@ -105,7 +105,7 @@ impl Watcher {
             peak_at: peaks.peak_at(),
             units: peaks.units(),
             artifacts: collected.artifacts,
-            oom_kills: kills_between(before.oom_kills.as_ref(), after.oom_kills.as_ref()),
+            oom_kills: self.sensor.snapshot().oom_kills_since(kills_before),
             disk_left: disk::free(&self.target),
             available_before: before.available,
             tail: collected.tail.into(),
@@ -262,8 +262,4 @@ fn shortened(line: &str) -> String {
     let Some((at, _)) = line.char_indices().nth(LONGEST_LINE) else { return line.to_owned() };
     let end: String = line.chars().rev().take(LONGEST_LINE / 4).collect::<Vec<_>>().into_iter().rev().collect();
     format!("{} […] {end}", &line[..at])
-}
-
-fn kills_between(before: Option<&OomKills>, after: Option<&OomKills>) -> Option<u64> {
-    Some(after?.count.saturating_sub(before?.count))
 }

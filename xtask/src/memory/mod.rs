@@ -250,6 +250,11 @@ impl Snapshot {
         self.levels.iter().find(|level| level.path == *path)
     }
 
+    /// Kernel OOM kills since the count was `before`; `None` where the kernel does not count.
+    pub(crate) fn oom_kills_since(&self, before: Option<u64>) -> Option<u64> {
+        Some(self.oom_kills.as_ref()?.count.saturating_sub(before?))
+    }
+
     /// Derives `constraint`, `available` and `limit` from the rest.
     ///
     /// A level wins over `MemAvailable` on a tie, and the inner level over the outer: the name of a group is the more
