@@ -10,6 +10,8 @@ mod error;
 mod eval;
 mod ids;
 mod index;
+#[cfg(feature = "lazy")]
+mod lazy;
 mod mock;
 mod place;
 mod read;
@@ -20,4 +22,6 @@ mod testing;
 pub use array_type::ArrayType;
 pub use error::{Error, Result};
 pub use index::{Location, SearchIndex};
+#[cfg(feature = "lazy")]
+pub use lazy::query_records;
 pub use scanner::{CacheStats, PathScanner};
