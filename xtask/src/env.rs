@@ -16,6 +16,27 @@ pub(crate) const CARGO_PROFILE: &str = "CARGO_PROFILE";
 pub(crate) const CARGO_ENCODED_RUSTFLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
 pub(crate) const RUSTFLAGS: &str = "RUSTFLAGS";
 pub(crate) const RUSTC_WRAPPER: &str = "RUSTC_WRAPPER";
+/// The folder of the governor that watches over this build; set for cargo and all that it starts.
+pub(crate) const GOVERNOR: &str = "XTASK_GOVERNOR";
+/// What a wrapper has to know to be admitted.
+pub(crate) const GOVERNOR_KEY: &str = "XTASK_GOVERNOR_KEY";
+/// The wrapper that the user had set, which goes before ours.
+pub(crate) const INNER_WRAPPER: &str = "XTASK_INNER_WRAPPER";
+/// The compiler that a chained wrapper was not told of.
+pub(crate) const REAL_RUSTC: &str = "XTASK_RUSTC";
+pub(crate) const CARGO_BUILD_RUSTC_WRAPPER: &str = "CARGO_BUILD_RUSTC_WRAPPER";
+pub(crate) const CARGO_MAKEFLAGS: &str = "CARGO_MAKEFLAGS";
+/// Where a jobserver is told, in the order in which rustc looks.
+pub(crate) const MAKE_FLAGS: [&str; 3] = [CARGO_MAKEFLAGS, "MAKEFLAGS", "MFLAGS"];
+pub(crate) const CARGO_PKG_NAME: &str = "CARGO_PKG_NAME";
+pub(crate) const CARGO_PKG_VERSION: &str = "CARGO_PKG_VERSION";
+pub(crate) const CARGO_TARGET_DIR: &str = "CARGO_TARGET_DIR";
+pub(crate) const CARGO_MANIFEST_DIR: &str = "CARGO_MANIFEST_DIR";
+pub(crate) const RUSTUP_TOOLCHAIN: &str = "RUSTUP_TOOLCHAIN";
+/// What rustc's allocator reads.
+pub(crate) const MALLOC_CONF: &str = "MALLOC_CONF";
+/// The folder for sockets and the like that a user's session has.
+pub(crate) const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 /// The Python to make `.venv` with, where the one on PATH is not the one that is wanted.
 pub(crate) const MAOU_PYTHON: &str = "MAOU_PYTHON";
 /// `true` turns on the tests against S3, and against Google Cloud Storage.
@@ -23,7 +44,6 @@ pub(crate) const TEST_AWS: &str = "TEST_AWS";
 pub(crate) const TEST_GCP: &str = "TEST_GCP";
 pub(crate) const PATH: &str = "PATH";
 pub(crate) const HOME: &str = "HOME";
-const CARGO_MANIFEST_DIR: &str = "CARGO_MANIFEST_DIR";
 const COLUMNS: &str = "COLUMNS";
 
 /// Variables that `cargo run` sets for us and that must not reach the cargo we start: its build scripts would take our
@@ -52,6 +72,26 @@ pub(crate) fn arguments() -> Vec<OsString> {
     std::env::args_os().skip(1).collect()
 }
 
+/// The command line, beginning with the name under which we were started.
+pub(crate) fn all_arguments() -> std::env::ArgsOs {
+    std::env::args_os()
+}
+
+/// Where this process runs; empty when that folder has gone.
+pub(crate) fn current_folder() -> PathBuf {
+    std::env::current_dir().unwrap_or_default()
+}
+
+/// This program's own file.
+pub(crate) fn own_program() -> std::io::Result<PathBuf> {
+    std::env::current_exe()
+}
+
+/// The folder for temporary files.
+pub(crate) fn temporary_folder() -> PathBuf {
+    std::env::temp_dir()
+}
+
 /// A variable that is set and not empty, as text; what is not UTF-8 is shown with replacement characters.
 pub(crate) fn text(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
@@ -65,6 +105,12 @@ pub(crate) fn path(name: &str) -> Option<PathBuf> {
 /// The folders that programs are looked up in.
 pub(crate) fn search_path() -> Vec<PathBuf> {
     std::env::var_os(PATH).map(|value| std::env::split_paths(&value).collect()).unwrap_or_default()
+}
+
+/// The names of all variables that begin with one of `prefixes`.
+pub(crate) fn names_that_begin(prefixes: &[&str]) -> Vec<OsString> {
+    let begins = |name: &OsString| prefixes.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()));
+    std::env::vars_os().map(|(name, _)| name).filter(begins).collect()
 }
 
 /// `CARGO_TARGET_<TRIPLE>_LINKER`, which overrides the configured linker.

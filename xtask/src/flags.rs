@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use pico_args::Arguments;
 
+use crate::bench::BenchFlags;
+use crate::govern;
 use crate::memory;
 use crate::monitor;
 use crate::outcome::UsageError;
@@ -32,6 +34,8 @@ pub(crate) enum Command {
     Test(CheckFlags),
     Ci(CheckFlags),
     Monitor(monitor::Options),
+    Bench(BenchFlags),
+    Govern(govern::Options),
     Clean(CleanFlags),
 }
 
@@ -47,6 +51,10 @@ pub(crate) struct BuildFlags {
     pub(crate) offline: bool,
     pub(crate) locked: bool,
     pub(crate) wheel: bool,
+    /// `--no-install`: compile only.
+    pub(crate) no_install: bool,
+    /// `--features LIST`, as cargo takes it.
+    pub(crate) features: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +80,8 @@ impl Command {
             Command::Test(_) => "test",
             Command::Ci(_) => "ci",
             Command::Monitor(_) => "monitor",
+            Command::Bench(_) => "bench",
+            Command::Govern(_) => "govern",
             Command::Clean(_) => "clean",
         }
     }
@@ -102,7 +112,7 @@ pub(crate) fn parse(mut arguments: Vec<OsString>) -> Result<Flags, UsageError> {
         page(&name)?;
         return Ok(Flags { command: Command::Help(Some(name)) });
     }
-    let takes_rest = matches!(name.as_str(), "monitor" | "test");
+    let takes_rest = matches!(name.as_str(), "monitor" | "test" | "govern");
     if !behind_dashes.is_empty() && !takes_rest {
         return Err(UsageError::new(format!("`cargo xtask {name}` takes nothing behind `--`")));
     }
@@ -125,6 +135,8 @@ fn parse_command(
         "verify" => Command::Verify(build_flags(arguments)?),
         "test" => Command::Test(CheckFlags { build: build_flags(arguments)?, pytest: rest }),
         "ci" => Command::Ci(CheckFlags { build: build_flags(arguments)?, pytest: Vec::new() }),
+        "bench" => Command::Bench(BenchFlags::parse(arguments)?),
+        "govern" => Command::Govern(govern_options(arguments, rest)?),
         "clean" => Command::Clean(CleanFlags { all: arguments.contains("--all") }),
         "monitor" => Command::Monitor(monitor_options(arguments, rest, json)?),
         _ => return Err(unknown_command(name)),
@@ -139,11 +151,13 @@ fn build_flags(arguments: &mut Arguments) -> Result<BuildFlags, UsageError> {
     }
     Ok(BuildFlags {
         profile: profile.or_else(|| release.then(|| "release".to_owned())),
-        jobs: text_value(arguments, ["-j", "--jobs"])?.map(|text| parse_jobs(&text)).transpose()?,
-        memory: text_value(arguments, ["--memory", "--memory"])?.map(|text| parse_memory(&text)).transpose()?,
+        jobs: jobs_value(arguments)?,
+        memory: memory_value(arguments)?,
         offline: arguments.contains("--offline"),
         locked: arguments.contains("--locked"),
         wheel: arguments.contains("--wheel"),
+        no_install: arguments.contains("--no-install"),
+        features: text_value(arguments, ["--features", "--features"])?,
     })
 }
 
@@ -157,6 +171,10 @@ fn split_flags(arguments: &mut Arguments) -> Result<BuildFlags, UsageError> {
     Ok(BuildFlags { jobs: Some(1), ..flags })
 }
 
+fn govern_options(arguments: &mut Arguments, command: Vec<OsString>) -> Result<govern::Options, UsageError> {
+    Ok(govern::Options { memory: memory_value(arguments)?, jobs: jobs_value(arguments)?, command })
+}
+
 fn monitor_options(
     arguments: &mut Arguments,
     command: Vec<OsString>,
@@ -168,6 +186,14 @@ fn monitor_options(
         return Err(UsageError::new(format!("--interval {seconds}: give seconds between 0.1 and 3600")));
     }
     Ok(monitor::Options { interval: Duration::from_secs_f64(seconds), json, command })
+}
+
+fn jobs_value(arguments: &mut Arguments) -> Result<Option<usize>, UsageError> {
+    text_value(arguments, ["-j", "--jobs"])?.map(|text| parse_jobs(&text)).transpose()
+}
+
+fn memory_value(arguments: &mut Arguments) -> Result<Option<u64>, UsageError> {
+    text_value(arguments, ["--memory", "--memory"])?.map(|text| parse_memory(&text)).transpose()
 }
 
 fn text_value(arguments: &mut Arguments, names: [&'static str; 2]) -> Result<Option<String>, UsageError> {

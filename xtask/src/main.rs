@@ -1,11 +1,16 @@
 //! `cargo xtask …`: builds, measures, verifies and tests maou in the memory there is.
 
+mod bench;
 mod build;
+mod cage;
 mod checks;
 mod clean;
 mod disk;
 mod env;
+mod events;
 mod flags;
+mod govern;
+mod governor;
 mod memory;
 mod monitor;
 mod outcome;
@@ -18,6 +23,8 @@ mod stream;
 mod terminal;
 mod verify;
 mod workspace;
+#[cfg(unix)]
+mod wrapper;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -27,6 +34,9 @@ use crate::outcome::{Outcome, UsageError};
 use crate::workspace::Workspace;
 
 fn main() -> ExitCode {
+    if let Some(status) = other_roles() {
+        return status;
+    }
     proc::catch_signals();
     let started = Instant::now();
     let arguments = env::arguments();
@@ -36,6 +46,18 @@ fn main() -> ExitCode {
         Err(error) => ("xtask", Err(error.into())),
     };
     outcome::finish(name, result, started.elapsed(), wants_json)
+}
+
+/// The same binary stands in for rustc in a governed build, and is its governor: asked before anything else, since the
+/// first happens hundreds of times.
+#[cfg(unix)]
+fn other_roles() -> Option<ExitCode> {
+    wrapper::run_if_asked().or_else(governor::server::run_if_asked)
+}
+
+#[cfg(not(unix))]
+fn other_roles() -> Option<ExitCode> {
+    None
 }
 
 fn dispatch(flags: &Flags) -> anyhow::Result<Outcome> {
@@ -48,6 +70,8 @@ fn dispatch(flags: &Flags) -> anyhow::Result<Outcome> {
         Command::Verify(options) => verify::run(&Workspace::load()?, options),
         Command::Test(options) => checks::test(&Workspace::load()?, options),
         Command::Ci(options) => checks::ci(&Workspace::load()?, options),
+        Command::Bench(options) => bench::run(options),
+        Command::Govern(options) => govern::run(&Workspace::locate()?, options),
         Command::Clean(options) => clean::run(&Workspace::locate()?, options),
     }
 }

@@ -20,8 +20,10 @@ pub(crate) struct Outcome {
     pub(crate) figures: Map<String, Value>,
     /// Why the task failed; `None` when it did not. People have been told the details by then.
     pub(crate) failure: Option<String>,
-    /// Set by the monitor, which writes its own JSON and passes on the watched command's exit status.
+    /// The exit status of a watched command, which is passed on.
     own_exit_status: Option<i32>,
+    /// The command has printed its JSON itself, as the monitor does.
+    printed: bool,
 }
 
 /// A command line that cannot be carried out as written: exit status 2 instead of 1.
@@ -34,11 +36,16 @@ impl Outcome {
     }
 
     pub(crate) fn failed(figures: Map<String, Value>, why: impl Into<String>) -> Self {
-        Outcome { figures, failure: Some(why.into()), own_exit_status: None }
+        Outcome { figures, failure: Some(why.into()), ..Outcome::default() }
+    }
+
+    /// Ends with the status of a command that was run.
+    pub(crate) fn with_status(self, exit_status: i32) -> Self {
+        Outcome { own_exit_status: Some(exit_status), ..self }
     }
 
     pub(crate) fn printed_by_itself(exit_status: i32) -> Self {
-        Outcome { own_exit_status: Some(exit_status), ..Outcome::default() }
+        Outcome { own_exit_status: Some(exit_status), printed: true, ..Outcome::default() }
     }
 }
 
@@ -67,11 +74,9 @@ pub(crate) fn finish(command: &str, result: anyhow::Result<Outcome>, wall: Durat
         }
         Outcome::failed(Map::new(), message)
     });
-    if let Some(status) = outcome.own_exit_status {
-        return ExitCode::from(u8::try_from(status).unwrap_or(1));
-    }
-    let status = exit_status(&outcome, usage);
-    if json {
+    let own = outcome.own_exit_status.filter(|_| !proc::interrupted() || outcome.printed);
+    let status = own.map_or_else(|| exit_status(&outcome, usage), |status| u8::try_from(status).unwrap_or(1));
+    if json && !outcome.printed {
         print_json(command, outcome, wall);
     }
     ExitCode::from(status)

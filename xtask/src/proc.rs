@@ -25,6 +25,8 @@ pub(crate) struct Group {
     ended: Option<End>,
     /// When it was asked to stop.
     stopping: Option<Instant>,
+    /// It is in our group, and signals go to it alone.
+    beside: bool,
 }
 
 /// Between asking a group to stop and ending it.
@@ -67,9 +69,19 @@ impl fmt::Display for End {
 impl Group {
     pub(crate) fn spawn(mut command: Command) -> anyhow::Result<Self> {
         os::lead_a_group(&mut command);
+        Group::start(command, false)
+    }
+
+    /// In our own group, so that it can talk to the terminal that we are on; Ctrl-C reaches it too.
+    pub(crate) fn spawn_beside(mut command: Command) -> anyhow::Result<Self> {
+        os::die_with_us(&mut command);
+        Group::start(command, true)
+    }
+
+    fn start(mut command: Command, beside: bool) -> anyhow::Result<Self> {
         let program = command.get_program().to_os_string();
         let child = command.spawn().with_context(|| format!("cannot start `{}`", program.display()))?;
-        Ok(Group { child, ended: None, stopping: None })
+        Ok(Group { child, ended: None, stopping: None, beside })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -104,12 +116,21 @@ impl Group {
 
     /// Asks every process of the group to stop.
     fn terminate(&self) {
-        os::signal_group(self.pid(), os::TERMINATE);
+        self.signal(os::TERMINATE);
     }
 
     /// Ends every process of the group, at once.
     pub(crate) fn kill(&self) {
-        os::signal_group(self.pid(), os::KILL);
+        self.signal(os::KILL);
+    }
+
+    fn signal(&self, signal: i32) {
+        // One that has been waited for may have left its number to another process; a group keeps its own.
+        if !self.beside {
+            os::signal_group(self.pid(), signal);
+        } else if self.ended.is_none() {
+            os::signal_one(self.pid(), signal);
+        }
     }
 }
 
@@ -121,6 +142,21 @@ impl Drop for Group {
             let _ = self.child.wait();
         }
     }
+}
+
+/// A command with just the environment that we have: a compiler reads what cargo says of the package in it.
+pub(crate) fn same_environment(program: impl AsRef<OsStr>) -> Command {
+    #[expect(clippy::disallowed_methods, reason = "this is the one file that makes a Command")]
+    Command::new(program)
+}
+
+/// Turns this process into `command`. Comes back only with an error, which has been said.
+#[cfg(unix)]
+pub(crate) fn become_it(command: &mut Command) -> std::process::ExitCode {
+    use std::os::unix::process::CommandExt as _;
+    let error = command.exec();
+    crate::terminal::say!("error: cannot start `{}`: {error}", command.get_program().display());
+    std::process::ExitCode::FAILURE
 }
 
 /// A command with an environment as the user's shell has it, not as `cargo run` has it.
@@ -196,6 +232,12 @@ mod os {
 
     pub(super) fn lead_a_group(command: &mut Command) {
         command.process_group(0);
+        die_with_us(command);
+    }
+
+    pub(super) fn die_with_us(command: &mut Command) {
+        #[cfg(not(target_os = "linux"))]
+        let _ = command;
         #[cfg(target_os = "linux")]
         // SAFETY: prctl is async-signal-safe and touches nothing of ours.
         unsafe {
@@ -212,6 +254,14 @@ mod os {
         // SAFETY: kill takes two integers; a group that is gone is an error that we want to ignore.
         unsafe {
             libc::kill(-leader, signal);
+        }
+    }
+
+    pub(super) fn signal_one(process: u32, signal: i32) {
+        let Ok(process) = libc::pid_t::try_from(process) else { return };
+        // SAFETY: as above.
+        unsafe {
+            libc::kill(process, signal);
         }
     }
 
@@ -247,7 +297,11 @@ mod os {
 
     pub(super) fn lead_a_group(_command: &mut Command) {}
 
+    pub(super) fn die_with_us(_command: &mut Command) {}
+
     pub(super) fn signal_group(_leader: u32, _signal: i32) {}
+
+    pub(super) fn signal_one(_process: u32, _signal: i32) {}
 
     pub(super) fn catch_signals() {}
 }

@@ -19,12 +19,30 @@ pub(crate) struct State {
     pub(crate) anon: u64,
     /// Memory that is still to be had, bytes.
     pub(crate) available: u64,
+    /// A governor says what runs.
+    pub(crate) governed: bool,
+}
+
+/// Less than this, bytes, is not worth a place in the line.
+const WORTH_TELLING: u64 = 50 << 20;
+
+impl State {
+    /// What runs and what each of them holds, in place of what cargo believes to run: it counts those that wait.
+    pub(crate) fn show_units(&mut self, units: &[(String, u64)]) {
+        let named = |(unit, anon): &(String, u64)| {
+            if *anon < WORTH_TELLING { unit.clone() } else { format!("{unit} {}", human(*anon)) }
+        };
+        self.active = units.iter().map(named).collect::<Vec<_>>().join(", ");
+        self.governed = true;
+    }
 }
 
 /// Where the line goes. All that people read of a build passes through here, so that nothing is written over.
 pub(crate) struct Progress {
     out: Box<dyn Write>,
     live: bool,
+    /// Nothing is drawn; what is said is said.
+    silent: bool,
     width: usize,
     drawn: bool,
     last: Option<Duration>,
@@ -45,15 +63,21 @@ impl Progress {
         Progress::new(Box::new(stderr), live, if live { terminal_width() } else { LOG_WIDTH })
     }
 
+    pub(crate) fn silent() -> Self {
+        let mut progress = Progress::new(Box::new(std::io::stderr()), false, LOG_WIDTH);
+        progress.silent = true;
+        progress
+    }
+
     fn new(out: Box<dyn Write>, live: bool, width: usize) -> Self {
-        Progress { out, live, width, drawn: false, last: None, last_step: String::new() }
+        Progress { out, live, silent: false, width, drawn: false, last: None, last_step: String::new() }
     }
 
     /// Shows `state`, unless it was shown just now. `at` counts from the start of the command.
     pub(crate) fn update(&mut self, at: Duration, state: &State) {
         let interval = if self.live { LIVE_INTERVAL } else { PLAIN_INTERVAL };
         let new_step = state.step != self.last_step;
-        if !new_step && self.last.is_some_and(|last| at < last + interval) {
+        if self.silent || !new_step && self.last.is_some_and(|last| at < last + interval) {
             return;
         }
         self.last = Some(at);
@@ -165,6 +189,7 @@ mod tests {
             active: "polars-core, arrow-ipc".into(),
             anon: 612 << 20,
             available: 2400 << 20,
+            governed: false,
         }
     }
 
@@ -199,6 +224,13 @@ mod tests {
         drop(progress);
         let text = String::from_utf8(out.0.borrow().clone()).expect("UTF-8");
         assert!(text.ends_with("\r\x1b[Kwarning: something\n"), "{text:?}");
+    }
+
+    #[test]
+    fn what_runs_is_told_with_what_it_holds() {
+        let mut state = state();
+        state.show_units(&[("polars-core".into(), 512 << 20), ("memchr".into(), 20 << 20)]);
+        assert_eq!(state.active, "polars-core 512 MiB, memchr");
     }
 
     #[test]

@@ -122,6 +122,11 @@ impl RunFolder {
         self.path.join("build.log")
     }
 
+    /// What the governor says of the run, a JSON object a line.
+    pub(crate) fn events(&self) -> PathBuf {
+        self.path.join("events.jsonl")
+    }
+
     /// A log that cannot be written is no reason not to build.
     pub(crate) fn open_log(&self) -> Option<File> {
         File::create(self.log()).ok()
@@ -233,7 +238,7 @@ fn remove_old_runs(runs: &Path) {
 
 /// UTC as `20261123-001122`. The date from days since 1970 by the proleptic Gregorian calendar; source: Howard Hinnant,
 /// "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
-fn timestamp(now: SystemTime) -> String {
+pub(crate) fn timestamp(now: SystemTime) -> String {
     let total = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (days, seconds) = (total / 86_400, total % 86_400);
     let shifted = days + 719_468;

@@ -1,5 +1,5 @@
-//! Runs one step of a build and watches it: reads what it prints, samples the memory of its whole process tree ten
-//! times a second, passes on Ctrl-C, and keeps a log.
+//! Runs one step of a build and watches it: reads what it prints, hears its governor, passes on Ctrl-C, and keeps a log.
+//! Without a governor it samples the memory of the whole process tree itself.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -9,14 +9,19 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-
 use crate::disk;
-use crate::memory::{PeakTracker, Sensor, UnitPeak};
+use crate::events::Event;
+use crate::governor::{Governor, Wishes};
+use crate::memory::{PeakTracker, Sensor};
 use crate::proc::{self, End, Group};
 use crate::progress::{Progress, State};
 
 mod cargo_output;
+mod governed;
+mod watched;
+
+pub(crate) use governed::Governed;
+pub(crate) use watched::Watched;
 
 pub(crate) use cargo_output::{Artifacts, CargoLine, parse_stderr};
 
@@ -27,35 +32,34 @@ pub(crate) struct Watcher {
     pub(crate) started: Instant,
     log: Option<File>,
     target: PathBuf,
-}
-
-/// What one step did and took.
-#[derive(Debug)]
-pub(crate) struct Watched {
-    pub(crate) end: End,
-    pub(crate) wall: Duration,
-    /// Highest anonymous memory of the step's process tree, bytes, and when: since the start of the whole command.
-    pub(crate) peak_anon: u64,
-    pub(crate) peak_at: Duration,
-    pub(crate) units: Vec<UnitPeak>,
-    pub(crate) artifacts: Artifacts,
-    /// Kernel OOM kills during the step, where the kernel counts them.
-    pub(crate) oom_kills: Option<u64>,
-    /// Space that was left where the target directory is when the step ended, bytes.
-    pub(crate) disk_left: Option<u64>,
-    /// Memory that could be had when the step began, bytes.
-    pub(crate) available_before: u64,
-    /// The end of what the step said on stderr, without progress.
-    pub(crate) tail: Vec<String>,
-    /// Every warning, once.
-    pub(crate) warnings: Vec<String>,
-    pub(crate) interrupted: bool,
+    /// Decides which unit runs; lives as long as the command does.
+    governor: Option<Governor>,
+    messages: Receiver<Message>,
+    sender: Sender<Message>,
+    steps: u32,
 }
 
 enum Message {
+    /// From the step with this number: what an earlier one left behind may still talk.
+    Said(u32, Said),
+    /// `None`: the governor has gone.
+    Governor(Option<Event>),
+}
+
+enum Said {
     Stdout(String),
     Stderr(String),
     Closed,
+}
+
+/// One step while it runs.
+struct Running {
+    number: u32,
+    group: Group,
+    state: State,
+    peaks: PeakTracker,
+    collected: Collected,
+    governed: Governed,
 }
 
 /// What is collected while a step runs.
@@ -64,6 +68,8 @@ struct Collected {
     artifacts: Artifacts,
     tail: VecDeque<String>,
     warnings: Vec<String>,
+    /// Pipes that we read, and those of them that are closed.
+    streams: usize,
     closed: usize,
 }
 
@@ -76,34 +82,75 @@ const CLOSED_POLL: Duration = Duration::from_millis(2);
 const TAIL_LINES: usize = 60;
 /// Characters of a line that people are shown.
 const LONGEST_LINE: usize = 400;
-const STREAMS: usize = 2;
 
 impl Watcher {
     pub(crate) fn new(sensor: Box<dyn Sensor>, log: Option<File>, target: &Path) -> Self {
         let (progress, started) = (Progress::on_stderr(), Instant::now());
-        Watcher { sensor, progress, started, log, target: target.to_path_buf() }
+        let (sender, messages) = mpsc::channel();
+        let target = target.to_path_buf();
+        Watcher { sensor, progress, started, log, target, governor: None, messages, sender, steps: 0 }
+    }
+
+    /// Draws no line: the command that is watched has the terminal.
+    pub(crate) fn silent(self) -> Self {
+        Watcher { progress: Progress::silent(), ..self }
+    }
+
+    /// Has every later step governed. One that cannot be is run all the same.
+    pub(crate) fn govern(&mut self, wishes: Wishes) -> anyhow::Result<()> {
+        self.governor = Some(Governor::start(wishes, hear(&self.sender))?);
+        Ok(())
+    }
+
+    pub(crate) fn governor(&self) -> Option<&Governor> {
+        self.governor.as_ref()
     }
 
     /// Runs `command` to its end. Its compiler diagnostics are shown as they come, its chatter goes to the log.
     pub(crate) fn run(&mut self, step: &str, mut command: Command) -> anyhow::Result<Watched> {
         self.write_log(&format!("\n--- {step}: {command:?}"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.watch(step, Group::spawn, command)
+    }
+
+    /// The same with the standard streams that we have: what it prints is its own affair.
+    pub(crate) fn run_in_the_open(&mut self, step: &str, command: Command) -> anyhow::Result<Watched> {
+        self.watch(step, Group::spawn_beside, command)
+    }
+
+    fn watch(
+        &mut self,
+        step: &str,
+        spawn: fn(Command) -> anyhow::Result<Group>,
+        mut command: Command,
+    ) -> anyhow::Result<Watched> {
+        if let Some(governor) = &self.governor {
+            command.envs(governor.environment());
+        }
         let before = self.sensor.snapshot();
         let begun = Instant::now();
-        let mut group = Group::spawn(command)?;
-        let messages = read_pipes(&mut group)?;
-        let mut state = State { step: step.to_owned(), available: before.available, ..State::default() };
-        let mut peaks = PeakTracker::default();
-        let mut collected = Collected::default();
-        let end = self.follow(&mut group, &messages, &mut state, &mut peaks, &mut collected)?;
+        self.steps += 1;
+        let mut running = Running {
+            number: self.steps,
+            group: spawn(command)?,
+            state: State { step: step.to_owned(), available: before.available, ..State::default() },
+            peaks: PeakTracker::default(),
+            collected: Collected::default(),
+            governed: Governed::default(),
+        };
+        read_pipes(&mut running, &self.sender);
+        let end = self.follow(&mut running)?;
+        self.hear_the_rest(&mut running);
         self.progress.clear();
         let kills_before = before.oom_kills.map(|kills| kills.count);
+        let Running { peaks, collected, governed, .. } = running;
+        let by_governor = governed.peak_anon >= peaks.peak().anon;
         Ok(Watched {
             end,
             wall: begun.elapsed(),
-            peak_anon: peaks.peak().anon,
-            peak_at: peaks.peak_at(),
-            units: peaks.units(),
+            peak_anon: if by_governor { governed.peak_anon } else { peaks.peak().anon },
+            peak_at: if by_governor { governed.peak_at } else { peaks.peak_at() },
+            units: if governed.units.is_empty() { peaks.units() } else { governed.heaviest_first() },
             artifacts: collected.artifacts,
             oom_kills: self.sensor.snapshot().oom_kills_since(kills_before),
             disk_left: disk::free(&self.target),
@@ -111,80 +158,131 @@ impl Watcher {
             tail: collected.tail.into(),
             warnings: collected.warnings,
             interrupted: proc::interrupted(),
+            governed,
         })
     }
 
     /// The loop: messages as they come, a sample when one is due, until the leader has ended and its pipes are closed.
-    fn follow(
-        &mut self,
-        group: &mut Group,
-        messages: &Receiver<Message>,
-        state: &mut State,
-        peaks: &mut PeakTracker,
-        collected: &mut Collected,
-    ) -> anyhow::Result<End> {
+    fn follow(&mut self, running: &mut Running) -> anyhow::Result<End> {
         let mut next_sample = Instant::now();
         let mut ended: Option<(End, Instant)> = None;
         loop {
+            let closed = running.collected.closed >= running.collected.streams;
             let wait = next_sample.saturating_duration_since(Instant::now());
-            match messages.recv_timeout(wait) {
-                Ok(message) => self.take(message, state, collected),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    collected.closed = STREAMS;
-                    std::thread::sleep(wait.min(CLOSED_POLL));
-                }
+            let wait = if closed { wait.min(CLOSED_POLL) } else { wait };
+            match self.messages.recv_timeout(wait) {
+                Ok(Message::Said(number, said)) if number == running.number => self.take(said, running),
+                Ok(Message::Said(..)) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+                Ok(Message::Governor(event)) => self.hear(event, running),
             }
             let due = Instant::now() >= next_sample;
             if due {
                 next_sample = Instant::now() + SAMPLE_INTERVAL;
-                self.sample(state, peaks);
-                group.pass_on_signals();
+                self.look(running);
             }
-            let closed = collected.closed >= STREAMS;
             if ended.is_none() && (due || closed) {
-                ended = group.poll()?.map(|end| (end, Instant::now()));
+                ended = running.group.poll()?.map(|end| (end, Instant::now()));
             }
+            let closed = running.collected.closed >= running.collected.streams;
             if let Some((end, _)) = ended.filter(|(_, at)| closed || at.elapsed() > PIPE_GRACE) {
                 // Whatever the step left behind would hold memory that the next step is promised.
-                group.kill();
+                running.group.kill();
                 return Ok(end);
             }
         }
     }
 
-    fn sample(&mut self, state: &mut State, peaks: &mut PeakTracker) {
+    /// What is due ten times a second.
+    fn look(&mut self, running: &mut Running) {
+        if proc::interrupted()
+            && let Some(governor) = &mut self.governor
+        {
+            governor.stop_admitting();
+        }
+        running.group.pass_on_signals();
+        let governed = self.governor.as_ref().is_some_and(Governor::is_alive);
+        if !governed {
+            self.sample(running);
+        }
+        self.progress.update(self.started.elapsed(), &running.state);
+    }
+
+    fn sample(&mut self, running: &mut Running) {
         let at = self.started.elapsed();
         // From ourselves on: what a step orphans becomes our child, and goes on being counted.
         let tree = self.sensor.tree(&[std::process::id()]);
-        peaks.feed(at, &tree);
-        state.anon = tree.anon;
+        running.peaks.feed(at, &tree);
+        running.state.anon = tree.anon;
         // Reading the machine costs more than reading the tree, and changes more slowly than a line can be read.
         if at.subsec_millis() < 200 {
-            state.available = self.sensor.snapshot().available;
+            running.state.available = self.sensor.snapshot().available;
         }
-        self.progress.update(at, state);
     }
 
-    fn take(&mut self, message: Message, state: &mut State, collected: &mut Collected) {
-        match message {
-            Message::Closed => collected.closed += 1,
-            Message::Stdout(line) => {
-                if !collected.artifacts.take(&line) {
+    fn hear(&mut self, event: Option<Event>, running: &mut Running) {
+        let Some(event) = event else { return self.governor_died() };
+        if let Event::Sample(sample) = &event {
+            running.state.anon = sample.anon;
+            running.state.available = sample.available;
+            running.state.show_units(&sample.units);
+        }
+        if let Some(line) = running.governed.take(event, self.started.elapsed()) {
+            self.progress.say(&line);
+            self.write_log(&line);
+        }
+    }
+
+    /// What the governor knows of a step that has ended may still be on its way.
+    fn hear_the_rest(&mut self, running: &mut Running) {
+        let Some(governor) = self.governor.as_mut().filter(|governor| governor.is_alive()) else { return };
+        governor.sync();
+        let until = Instant::now() + PIPE_GRACE;
+        while let Ok(message) = self.messages.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match message {
+                Message::Governor(Some(Event::Synced(totals))) => {
+                    running.governed.totals = Some(totals);
+                    return;
+                }
+                Message::Governor(None) => return,
+                Message::Governor(event) => self.hear(event, running),
+                Message::Said(..) => {}
+            }
+        }
+    }
+
+    fn governor_died(&mut self) {
+        let Some(governor) = &mut self.governor else { return };
+        let text = if governor.revive(hear(&self.sender)) {
+            "note: the governor was killed; another one has taken its place"
+        } else {
+            "note: the governor keeps dying; the build goes on without, one unit at a time"
+        };
+        self.progress.say(text);
+        self.write_log(text);
+    }
+
+    fn take(&mut self, said: Said, running: &mut Running) {
+        match said {
+            Said::Closed => running.collected.closed += 1,
+            Said::Stdout(line) => {
+                if !running.collected.artifacts.take(&line) {
                     self.write_log(&line);
-                    collected.remember(&line);
+                    running.collected.remember(&line);
                 }
             }
-            Message::Stderr(line) => self.take_stderr(&line, state, collected),
+            Said::Stderr(line) => self.take_stderr(&line, running),
         }
     }
 
-    fn take_stderr(&mut self, line: &str, state: &mut State, collected: &mut Collected) {
+    fn take_stderr(&mut self, line: &str, running: &mut Running) {
+        let Running { state, collected, .. } = running;
         match parse_stderr(line) {
             CargoLine::Progress { done, total, active } => {
                 state.done = done;
                 state.total = total;
-                active.clone_into(&mut state.active);
+                if !state.governed {
+                    active.clone_into(&mut state.active);
+                }
                 return;
             }
             CargoLine::Status { compiles } => {
@@ -230,31 +328,41 @@ impl Collected {
     }
 }
 
-/// Two threads that only read: a step must never wait for us to look at what it printed.
-fn read_pipes(group: &mut Group) -> anyhow::Result<Receiver<Message>> {
-    let (sender, receiver) = mpsc::channel();
-    let child = group.child_mut();
-    let stdout = child.stdout.take().context("a step has no stdout")?;
-    let stderr = child.stderr.take().context("a step has no stderr")?;
-    let sender_of_stdout = sender.clone();
-    std::thread::spawn(move || read_lines(stdout, &sender_of_stdout, Message::Stdout));
-    std::thread::spawn(move || read_lines(stderr, &sender, Message::Stderr));
-    Ok(receiver)
+/// What a governor's thread does with what it hears.
+fn hear(sender: &Sender<Message>) -> impl FnMut(Option<Event>) + Send + 'static {
+    let sender = sender.clone();
+    move |event| drop(sender.send(Message::Governor(event)))
+}
+
+/// Threads that only read: a step must never wait for us to look at what it printed.
+fn read_pipes(running: &mut Running, sender: &Sender<Message>) {
+    let number = running.number;
+    let child = running.group.child_mut();
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    running.collected.streams = usize::from(stdout.is_some()) + usize::from(stderr.is_some());
+    if let Some(stdout) = stdout {
+        let sender = sender.clone();
+        std::thread::spawn(move || read_lines(stdout, &sender, number, Said::Stdout));
+    }
+    if let Some(stderr) = stderr {
+        let sender = sender.clone();
+        std::thread::spawn(move || read_lines(stderr, &sender, number, Said::Stderr));
+    }
 }
 
 /// Splits at newlines and at carriage returns: cargo rewrites its progress line with the latter.
-fn read_lines(pipe: impl Read, sender: &Sender<Message>, wrap: fn(String) -> Message) {
+fn read_lines(pipe: impl Read, sender: &Sender<Message>, number: u32, wrap: fn(String) -> Said) {
     let mut reader = BufReader::new(pipe);
     let mut bytes = Vec::new();
     while reader.read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
         for part in String::from_utf8_lossy(&bytes).split(['\n', '\r']) {
-            if !part.is_empty() && sender.send(wrap(part.to_owned())).is_err() {
+            if !part.is_empty() && sender.send(Message::Said(number, wrap(part.to_owned()))).is_err() {
                 return;
             }
         }
         bytes.clear();
     }
-    let _ = sender.send(Message::Closed);
+    let _ = sender.send(Message::Said(number, Said::Closed));
 }
 
 /// Cargo prints the whole command line of a compiler that was killed: pages of it. The log has it all.

@@ -29,6 +29,13 @@ pub(crate) struct Places {
     pub(crate) target: PathBuf,
 }
 
+impl Places {
+    /// What xtask itself writes.
+    pub(crate) fn own_files(&self) -> PathBuf {
+        own_files(&self.target)
+    }
+}
+
 /// What a build of one profile may take at most. From `[workspace.metadata.maou.limits]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Limits {
@@ -71,7 +78,7 @@ impl Workspace {
 
     pub(crate) fn locate() -> anyhow::Result<Places> {
         let root = root()?;
-        let target = env::path("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |path| root.join(path));
+        let target = env::path(env::CARGO_TARGET_DIR).map_or_else(|| root.join("target"), |path| root.join(path));
         Ok(Places { root, target })
     }
 

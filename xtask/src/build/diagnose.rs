@@ -1,6 +1,7 @@
 //! Why a step died, and what to do: from what it printed, how it ended, and the kernel's own count.
 
 use super::plan::least_memory;
+use crate::events::GaveUp;
 use crate::memory::human;
 use crate::proc::End;
 use crate::stream::Watched;
@@ -45,6 +46,9 @@ pub(super) fn explain(step: &str, watched: &Watched, allowed: Allowed<'_>, log: 
     if watched.interrupted {
         return format!("{step}: interrupted; run the same command again, it goes on where it was");
     }
+    if let Some(gave_up) = &watched.governed.gave_up {
+        return hopeless(step, gave_up, allowed);
+    }
     match find_death(watched) {
         Death::Killed { who, signal, oom } => killed(step, watched, allowed, &who, &signal, oom),
         Death::DiskFull => {
@@ -59,6 +63,43 @@ pub(super) fn explain(step: &str, watched: &Watched, allowed: Allowed<'_>, log: 
         Death::Failed => {
             format!("{step} failed with {}{}; the whole log is {log}", watched.end, last_words(watched))
         }
+    }
+}
+
+/// What happened to a governed command that did not succeed, in one line.
+pub(crate) fn explain_end(watched: &Watched) -> String {
+    if watched.interrupted {
+        return "interrupted".to_owned();
+    }
+    match &watched.governed.gave_up {
+        Some(unit) => format!(
+            "{} needs more than {}, and there were {}: nothing gentler is left",
+            unit.unit,
+            human(unit.need),
+            human(unit.had)
+        ),
+        None => format!("the command ended with {}", watched.end),
+    }
+}
+
+/// Why a step failed that would succeed if it were run again: one of its processes was killed, and nothing is wrong with
+/// what it compiles. Compilers that are killed do not come to this: the governor runs them again itself.
+pub(crate) fn was_murdered(watched: &Watched) -> Option<String> {
+    let governed = &watched.governed;
+    if watched.end.succeeded() || watched.interrupted || governed.gave_up.is_some() {
+        return None;
+    }
+    if let End::Signal(9 | 15) = watched.end {
+        return Some(format!("it was ended by {}", watched.end));
+    }
+    if let Some(unit) = governed.lost.first() {
+        return Some(format!("the wrapper around the compiler of {unit} was killed"));
+    }
+    match find_death(watched) {
+        Death::Killed { oom: Oom::Confirmed, who, .. } if governed.is_there => {
+            Some(format!("{who} was killed by the kernel for want of memory"))
+        }
+        _ => None,
     }
 }
 
@@ -84,6 +125,41 @@ pub(crate) fn find_death(watched: &Watched) -> Death {
         }
         End::Code(_) => Death::Failed,
     }
+}
+
+/// A unit that the governor has tried in every way: what it needs, what there was, and what would help, best first.
+fn hopeless(step: &str, unit: &GaveUp, allowed: Allowed<'_>) -> String {
+    let mut remedies: Vec<String> = Vec::new();
+    let fits = |need: u64| need < unit.had;
+    if unit.foreign > unit.need / 4 {
+        remedies.push(format!(
+            "close other programs, which hold {} (`cargo xtask monitor` shows which), and run it again",
+            human(unit.foreign)
+        ));
+    }
+    match unit.unoptimised {
+        Some(need) if unit.opt_level != "0" && allowed.profile == "release" && fits(need) => {
+            remedies.insert(0, format!("`--profile mem-opt`: {} needs {} there", unit.unit, human(need)));
+        }
+        Some(need) if unit.opt_level != "0" => {
+            remedies.push(format!("without optimisation {} needs {}: `--profile dev`", unit.unit, human(need)));
+        }
+        _ => {}
+    }
+    let wanted = unit.need / 100 * 120;
+    remedies
+        .push(format!("give this container or machine {} more", human(wanted.saturating_sub(unit.had).max(64 << 20))));
+    remedies.push("swap of that size does too: slower, and it ends".to_owned());
+    remedies.truncate(3);
+    let list: String = remedies.iter().map(|line| format!("\n  - {line}")).collect();
+    format!(
+        "{step}: {} was killed {} times, at the end alone, with one thread and the most codegen units.\n  \
+         It held {} when it died, and {} were to be had.\n  What helps, the best first:{list}",
+        unit.unit,
+        unit.kills,
+        human(unit.need),
+        human(unit.had),
+    )
 }
 
 fn killed(step: &str, watched: &Watched, allowed: Allowed<'_>, who: &str, signal: &str, oom: Oom) -> String {
@@ -167,7 +243,7 @@ mod tests {
 
     use super::*;
     use crate::memory::{UnitKind, UnitName, UnitPeak};
-    use crate::stream::Artifacts;
+    use crate::stream::{Artifacts, Governed};
 
     fn watched(end: End, oom_kills: Option<u64>, tail: &[&str]) -> Watched {
         Watched {
@@ -183,6 +259,7 @@ mod tests {
             tail: tail.iter().map(|line| (*line).to_owned()).collect(),
             warnings: Vec::new(),
             interrupted: false,
+            governed: Governed::default(),
         }
     }
 
@@ -239,6 +316,39 @@ mod tests {
                 oom: Oom::Unconfirmed
             }
         );
+    }
+
+    #[test]
+    fn what_the_governor_gave_up_is_told_with_its_needs_and_remedies() {
+        let mut given_up = watched(End::Code(101), Some(4), KILLED);
+        given_up.governed.gave_up = Some(GaveUp {
+            unit: "polars-core".into(),
+            opt_level: "3".into(),
+            kills: 4,
+            need: 700 << 20,
+            had: 690 << 20,
+            unoptimised: Some(620 << 20),
+            ..GaveUp::default()
+        });
+        let text = explain("maou_index", &given_up, allowed("release"), "build.log");
+        for part in
+            ["polars-core was killed 4 times", "700 MiB", "690 MiB", "- `--profile mem-opt`", "620 MiB", "150 MiB more"]
+        {
+            assert!(text.contains(part), "{part} is missing in: {text}");
+        }
+        assert_eq!(was_murdered(&given_up), None);
+    }
+
+    #[test]
+    fn only_what_would_succeed_is_run_again() {
+        let mut lost = watched(End::Code(101), Some(0), KILLED);
+        assert_eq!(was_murdered(&lost), None, "a governor has tried all there is");
+        lost.governed.lost.push("serde".into());
+        assert!(was_murdered(&lost).is_some_and(|why| why.contains("serde")));
+        lost.interrupted = true;
+        assert_eq!(was_murdered(&lost), None);
+        assert!(was_murdered(&watched(End::Signal(9), None, &[])).is_some(), "cargo itself");
+        assert_eq!(was_murdered(&watched(End::Code(101), Some(0), &["error[E0308]: mismatched types"])), None);
     }
 
     #[test]

@@ -12,14 +12,16 @@ use crate::verify::import;
 pub(super) fn run(session: &mut Session<'_>) -> anyhow::Result<()> {
     let (workspace, offline) = (session.workspace, session.flags.offline);
     let venv = Venv::set_up(workspace, Needs::Build, offline, &mut |line| session.say(line))?;
-    let mut command = venv.command("maturin");
-    if !Path::new(command.get_program()).exists() {
+    if !Path::new(venv.command("maturin").get_program()).exists() {
         bail!("there is no maturin in .venv: requirements/build.txt does not pin it; restore the file with git");
     }
     venv.ensure_installer()?;
-    command.current_dir(&workspace.root).arg("develop");
-    session.add_build_flags(&mut command);
-    session.step("maturin", command)?;
+    session.step("maturin", |session| {
+        let mut command = venv.command("maturin");
+        command.current_dir(&workspace.root).arg("develop");
+        session.add_build_flags(&mut command);
+        command
+    })?;
     if session.flags.wheel {
         session.wheel = Some(make_wheel(session, &venv)?);
     }
@@ -28,11 +30,13 @@ pub(super) fn run(session: &mut Session<'_>) -> anyhow::Result<()> {
 
 fn make_wheel(session: &mut Session<'_>, venv: &Venv) -> anyhow::Result<PathBuf> {
     let wheels = session.workspace.target.join("wheels");
-    let mut command = venv.command("maturin");
-    command.current_dir(&session.workspace.root).arg("build").arg("--out").arg(&wheels);
-    command.arg("--interpreter").arg(&venv.python);
-    session.add_build_flags(&mut command);
-    session.step("wheel", command)?;
+    session.step("wheel", |session| {
+        let mut command = venv.command("maturin");
+        command.current_dir(&session.workspace.root).arg("build").arg("--out").arg(&wheels);
+        command.arg("--interpreter").arg(&venv.python);
+        session.add_build_flags(&mut command);
+        command
+    })?;
     newest_wheel(&wheels).with_context(|| format!("maturin left no wheel in {}", wheels.display()))
 }
 

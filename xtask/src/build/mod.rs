@@ -19,6 +19,7 @@ use crate::flags::BuildFlags;
 use crate::outcome::{Outcome, seconds};
 use crate::workspace::Workspace;
 
+pub(crate) use diagnose::{explain_end, was_murdered};
 pub(crate) use environment::{Change, harmless_environment};
 pub(crate) use plan::{least_memory, plan_jobs};
 use session::{Session, Step};
@@ -51,16 +52,17 @@ fn compile(session: &mut Session<'_>, crates: &[String]) -> anyhow::Result<()> {
     for name in crates {
         session.compile(name)?;
     }
-    session.install()
+    if session.flags.no_install { Ok(()) } else { session.install() }
 }
 
 fn finish(mut session: Session<'_>, outcome: anyhow::Result<()>) -> anyhow::Result<Outcome> {
     let steps: Vec<_> = session.steps.iter().map(Step::figures).collect();
-    let outcome = outcome.and_then(|()| session.record());
+    let outcome = outcome.map(|()| session.record());
     let record = match outcome {
         Ok(record) => record,
         Err(error) => {
             let mut figures = session.figures_so_far();
+            figures.extend(session.governor_figures());
             figures.insert("steps".into(), steps.into());
             let message = format!("{error:#}");
             session.say(&format!("error: {message}"));
@@ -69,6 +71,7 @@ fn finish(mut session: Session<'_>, outcome: anyhow::Result<()>) -> anyhow::Resu
     };
     session.say(&summary::of_build(&record, &session));
     let mut figures = record.figures();
+    figures.extend(session.governor_figures());
     figures.insert("steps".into(), steps.into());
     figures.insert("log".into(), session.log_path().into());
     if let Some(wheel) = &session.wheel {

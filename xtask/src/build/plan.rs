@@ -1,4 +1,5 @@
-//! How many units at a time. A simple rule: the heaviest unit first, then as many others beside it as there is room for.
+//! How many units at a time. With a governor as many as there are processors; without one a simple rule: the heaviest
+//! unit first, then as many others beside it as there is room for.
 
 use crate::memory::{Snapshot, human};
 use crate::verify::recipe_peak_mib;
@@ -10,6 +11,10 @@ pub(crate) struct Plan {
     /// Memory that the build may take, bytes.
     pub(crate) budget: u64,
     pub(crate) reason: String,
+    /// Units at a time under a governor: it sees to the memory, so the processors decide.
+    pub(crate) slots: usize,
+    /// Memory that a governor keeps the build below although there is more, bytes.
+    pub(crate) ceiling: Option<u64>,
 }
 
 /// Anonymous memory, bytes, that polars-core alone and the processes around it take, and what each further job may add
@@ -24,13 +29,18 @@ const MIB: u64 = 1 << 20;
 /// `budget` is `--memory`, else what is available now.
 pub(crate) fn plan_jobs(requested: Option<usize>, budget: Option<u64>, machine: &Snapshot, profile: &str) -> Plan {
     let known = budget.or((machine.available > 0).then_some(machine.available));
-    let by_cores = requested.unwrap_or_else(|| whole_cores(machine.cores));
-    let Some(budget) = known else {
-        return Plan { jobs: by_cores, budget: 0, reason: "this system does not tell its memory".into() };
+    let cores = whole_cores(machine.cores);
+    let by_cores = requested.unwrap_or(cores);
+    let slots = by_cores.min(cores);
+    let Some(known) = known else {
+        let reason = "this system does not tell its memory".into();
+        return Plan { jobs: by_cores, budget: 0, reason, slots, ceiling: None };
     };
     let needs = needs_of(profile);
     // Unasked, a build also stays within what the success criteria allow it, however much more there is.
-    let ceiling = if requested.is_some() { budget } else { budget.min(recipe_ceiling(profile)) };
+    let ceiling = if requested.is_some() { known } else { known.min(recipe_ceiling(profile)) };
+    let kept_below = budget.or((ceiling < known).then_some(ceiling));
+    let budget = known;
     let room = ceiling.saturating_sub(needs.alone) / needs.each_more;
     let by_memory = 1 + usize::try_from(room).unwrap_or(usize::MAX - 1);
     let jobs = by_cores.min(by_memory);
@@ -41,7 +51,15 @@ pub(crate) fn plan_jobs(requested: Option<usize>, budget: Option<u64>, machine: 
     } else {
         "cores".to_owned()
     };
-    Plan { jobs, budget, reason }
+    Plan { jobs, budget, reason, slots, ceiling: kept_below }
+}
+
+impl Plan {
+    /// A governor sees to the memory.
+    pub(super) fn governed(&mut self) {
+        self.jobs = self.slots;
+        self.reason = "governed".to_owned();
+    }
 }
 
 /// Memory below which even one job is likely to be killed.
@@ -100,6 +118,15 @@ mod tests {
     fn what_is_asked_for_counts_before_what_is_seen() {
         let plan = plan_jobs(None, Some(800 << 20), &machine(24 << 30, 8.0), "dev");
         assert_eq!((plan.jobs, plan.budget), (1, 800 << 20));
+    }
+
+    #[test]
+    fn governed_the_processors_decide() {
+        let mut plan = plan_jobs(Some(16), None, &machine(700 << 20, 2.0), "dev");
+        plan.governed();
+        assert_eq!((plan.jobs, plan.ceiling), (2, None));
+        assert_eq!(plan_jobs(None, None, &machine(24 << 30, 8.0), "dev").ceiling, Some(recipe_ceiling("dev")));
+        assert_eq!(plan_jobs(None, Some(1 << 30), &machine(24 << 30, 8.0), "dev").ceiling, Some(1 << 30));
     }
 
     #[test]

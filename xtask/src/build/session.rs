@@ -12,6 +12,7 @@ use super::lock::BuildLock;
 use super::plan::{Plan, least_memory, plan_jobs};
 use super::{diagnose, install};
 use crate::flags::BuildFlags;
+use crate::governor::Wishes;
 use crate::memory::{self, UnitPeak, human, mib};
 use crate::outcome::{UsageError, seconds};
 use crate::proc;
@@ -19,6 +20,9 @@ use crate::run_record::{self, BuildRecord, RunFolder};
 use crate::stream::{Watched, Watcher};
 use crate::terminal::say;
 use crate::workspace::Workspace;
+
+/// How often a step is run again that failed because one of its processes was killed.
+const RERUNS: usize = 3;
 
 /// The state of `build` and `build-split`.
 pub(super) struct Session<'a> {
@@ -68,15 +72,18 @@ impl<'a> Session<'a> {
             folder,
             _lock: lock,
         };
+        session.govern();
         session.announce();
         Ok(session)
     }
 
     /// Compiles one crate of the workspace and all that it needs.
     pub(super) fn compile(&mut self, name: &str) -> anyhow::Result<()> {
-        let mut command = self.cargo("build");
-        command.args(["--package", name, "--message-format", "json-render-diagnostics"]);
-        self.step(name, command)
+        self.step(name, |session| {
+            let mut command = session.cargo("build");
+            command.args(["--package", name, "--message-format", "json-render-diagnostics"]);
+            command
+        })
     }
 
     /// Installs the extension into `.venv`, makes the wheel if asked, and asks Python whether it is there.
@@ -85,14 +92,17 @@ impl<'a> Session<'a> {
     }
 
     /// Runs a step to its end; a step that fails is an error that explains itself.
-    pub(super) fn step(&mut self, name: &str, mut command: Command) -> anyhow::Result<()> {
+    pub(super) fn step(&mut self, name: &str, make: impl Fn(&Self) -> Command) -> anyhow::Result<()> {
         if proc::interrupted() {
             bail!("{name}: interrupted; run the same command again, it goes on where it was");
         }
-        for change in &self.changes {
-            change.apply(&mut command);
+        let mut watched = self.run_once(name, &make)?;
+        for _ in 0..RERUNS {
+            let Some(why) = diagnose::was_murdered(&watched) else { break };
+            self.say(&format!("note: {why}; running {name} again, it goes on where it was"));
+            let again = self.run_once(name, &make)?;
+            watched = again.behind(watched);
         }
-        let watched = self.watcher.run(name, command)?;
         let ok = watched.end.succeeded() && !watched.interrupted;
         let message = (!ok).then(|| diagnose::explain(name, &watched, self.allowed(), &self.log_path()));
         self.steps.push(Step { name: name.to_owned(), watched });
@@ -100,6 +110,14 @@ impl<'a> Session<'a> {
             None => Ok(()),
             Some(message) => bail!(message),
         }
+    }
+
+    fn run_once(&mut self, name: &str, make: impl Fn(&Self) -> Command) -> anyhow::Result<Watched> {
+        let mut command = make(self);
+        for change in &self.changes {
+            change.apply(&mut command);
+        }
+        self.watcher.run(name, command)
     }
 
     /// `cargo SUBCOMMAND` with the session's profile, jobs and network rule, in the checkout.
@@ -118,9 +136,15 @@ impl<'a> Session<'a> {
 
     /// The flags that cargo and maturin spell alike.
     pub(super) fn add_build_flags(&self, command: &mut Command) {
-        command.args(["--profile", &self.profile, "--jobs", &self.plan.jobs.to_string()]);
+        command.args(["--profile", &self.profile]);
+        if self.watcher.governor().is_none() {
+            command.args(["--jobs", &self.plan.jobs.to_string()]);
+        }
         if self.flags.offline {
             command.arg("--offline");
+        }
+        if let Some(features) = &self.flags.features {
+            command.args(["--features", features]);
         }
     }
 
@@ -143,11 +167,13 @@ impl<'a> Session<'a> {
         self.steps.iter().rev().find_map(|step| step.watched.artifacts.extension.as_deref())
     }
 
-    /// Writes down what the build took.
-    pub(super) fn record(&self) -> anyhow::Result<BuildRecord> {
+    /// What the build took, written down where that is possible: a full disk does not undo a build.
+    pub(super) fn record(&mut self) -> BuildRecord {
         let record = self.measured();
-        record.save(&self.workspace.own_files())?;
-        Ok(record)
+        if let Err(error) = record.save(&self.workspace.own_files()) {
+            self.say(&format!("note: what this build took is not on record: {error:#}"));
+        }
+        record
     }
 
     /// The figures of a build that did not end well.
@@ -159,6 +185,21 @@ impl<'a> Session<'a> {
 
     fn allowed(&self) -> diagnose::Allowed<'_> {
         diagnose::Allowed { profile: &self.profile, jobs: self.plan.jobs }
+    }
+
+    /// Without a governor a build is what it was before there was one: as many jobs as are likely to fit.
+    fn govern(&mut self) {
+        let wishes = Wishes {
+            slots: self.plan.slots,
+            memory: self.plan.ceiling,
+            available: self.plan.budget,
+            own_files: self.workspace.own_files(),
+            events: self.folder.events(),
+        };
+        match self.watcher.govern(wishes) {
+            Ok(()) => self.plan.governed(),
+            Err(error) => self.say(&format!("note: this build runs without a governor: {error:#}")),
+        }
     }
 
     fn announce(&mut self) {
@@ -185,6 +226,23 @@ impl<'a> Session<'a> {
             ));
         }
         self.say(&text);
+    }
+
+    /// What the governor saw: retries, evictions, and what no schedule could have been shorter than.
+    pub(super) fn governor_figures(&self) -> Map<String, Value> {
+        let governed: Vec<_> = self.steps.iter().map(|step| &step.watched.governed).collect();
+        let mut figures = Map::new();
+        figures.insert("governed".into(), governed.iter().any(|step| step.is_there).into());
+        figures.insert("retried".into(), governed.iter().map(|step| step.retried.len()).sum::<usize>().into());
+        figures.insert("evictions".into(), governed.iter().map(|step| step.evictions).sum::<usize>().into());
+        if let Some(totals) = governed.iter().rev().find_map(|step| step.totals) {
+            figures.insert("cpu_s".into(), totals.cpu_s.into());
+            figures.insert("critical_path_s".into(), totals.critical_path_s.into());
+            let budget = self.plan.ceiling.unwrap_or(self.plan.budget);
+            let bound = totals.bound_s(self.plan.slots, budget);
+            figures.insert("bound_s".into(), ((bound * 10.0).round() / 10.0).into());
+        }
+        figures
     }
 
     fn measured(&self) -> BuildRecord {

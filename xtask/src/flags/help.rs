@@ -15,8 +15,8 @@ pub(super) struct Page {
 
 const BUILD_FLAGS: &str = "  --profile P     dev, release or mem-opt (default: $CARGO_PROFILE, else dev)
   --release       short for --profile release
-  --jobs N        at most N units at a time (default: from memory and cores)
-  --memory SIZE   plan with SIZE instead of what is free: 1536M, 2G, 1.5GiB
+  --jobs N        at most N units at a time (default and most: the processors)
+  --memory SIZE   take at most SIZE (default: what is free): 1536M, 2G, 1.5GiB
   --offline       use nothing from the network
   --locked        fail instead of changing Cargo.lock
   --json          the last line of stdout is one JSON object";
@@ -34,11 +34,13 @@ Changes nothing. Fails when something would keep a build from finishing.",
     Page {
         name: "build",
         line: "build the extension, install it into .venv, verify it",
-        usage: "[--profile P] [--jobs N] [--memory SIZE] [--offline] [--locked] [--wheel]",
+        usage: "[--profile P] [--jobs N] [--memory SIZE] [--offline] [--locked] [--wheel] [--no-install] [--features F]",
         text: "\
 Makes .venv with a pinned maturin if there is none (with uv when it is there, else pip), compiles, installs the
 extension so that `import maou` works, checks it, and says what it took. Python edits need no rebuild.
-  --wheel         also make target/wheels/*.whl",
+  --wheel         also make target/wheels/*.whl
+  --no-install    compile only: no .venv, no Python
+  --features F    as cargo takes it: maou_index/lazy",
     },
     Page {
         name: "build-split",
@@ -80,6 +82,58 @@ processes, with the crate's name where a process is a rustc. With COMMAND: start
 exit status and says the peak and when it was.
   --interval S    seconds between two lines or pictures (default 1)
   --json          one JSON object per sample on stdout",
+    },
+    Page {
+        name: "govern",
+        line: "run any command that uses cargo so that memory is never exceeded",
+        usage: "[--memory SIZE] [--jobs N] -- COMMAND…",
+        text: "\
+Every rustc that COMMAND starts, in any workspace, waits for its turn: it is admitted when what it is predicted to take
+fits, the longest chain of work first; one that is killed for want of memory is run again, more gently. COMMAND can be
+cargo, maturin, pip install, uv sync. Ends with COMMAND's exit status. docs/governor.md has the details.
+  --memory SIZE   what the command may take (default: what this machine or container has)
+  --jobs N        at most N units at a time (default and most: the processors)",
+    },
+    Page {
+        name: "bench",
+        line: "compare cold builds by several tools in memory cages",
+        usage: "build [FILE] [--profiles P,…] [--cages SIZE,…] [--jobs N,…] [--tools T,…] [--repeat N] [--timeout M] \
+                [--fresh] [--tool-path DIR] [--markdown FILE]\n       cargo xtask bench table FILE…\n       cargo xtask bench seed [--profiles P,…] [--single] [--keep]\n       \
+                cargo xtask bench chaos [FILE] [--builds N] [--hogs N] [--kinds K,…] [--profile=P] [--jobs N] \
+                [--cage SIZE] [--seed S] [--test-command T] [--timeout M] [--fresh]\n       \
+                cargo xtask bench wrapper [FILE] [--crates N] [--links N] [--repeat N] [--tool-path DIR]\n       \
+                cargo xtask bench prediction EVENTS.jsonl… [--ledger FILE]\n       \
+                cargo xtask bench foreign [FILE] --crates NAME@VERSION[:SIZE],… [--jobs N] [--timeout M] [--fresh]",
+        text: "\
+Each tool builds from nothing in memory cgroups. Takes hours, and root or a delegated cgroup. FILE (default:
+target/xtask/bench/results.json) has every run; the same command goes on there.
+  --profiles P,…  `lazy` is dev with Polars' lazy engine (default: dev)
+  --cages SIZE,…  limits without swap, and `none` (default: 1G,none)
+  --jobs N,…      (default: 2)
+  --tools T,…     ours, cargo, cargo-j1, mbx, kache (default: all)
+  --repeat N      runs of each (default: 1)
+  --timeout M     minutes for a run (default: 40)
+  --fresh         forget the runs in FILE
+  --tool-path DIR where mbx and kache are, if not on PATH
+  --markdown FILE write the table there too
+`bench seed` measures every unit of this workspace and writes the ledger that a first build is predicted by
+(xtask/src/governor/seed-ledger.jsonl); --single builds with one job only, --keep goes on with earlier measurements.
+`bench chaos` builds cold again and again, and kills, starves and breaks what it can meanwhile: every build has to end
+well. Linux. Takes hours; FILE (default: target/xtask/bench/chaos.json) has every build, and goes on like results.json.
+  --builds N      builds in which compilers and linkers are killed (default: 30)
+  --hogs N        so many of them in a cage where the kernel is made to kill instead (default: 10)
+  --kinds K,…     one build each: governor, wrapper, socket, ledger, disk, or `none` (default: all)
+  --profile=P     (default: dev)
+  --cage SIZE     of the builds with hogs (default: 1100M)
+  --seed S        what is done when, is drawn with it (default: 1)
+  --test-command T
+                  run by a shell with $EXTENSION, where an extension has other bytes than without accidents
+`bench wrapper` measures what being asked first costs each unit, in FILE too where one is named.
+  --crates N      crates with next to nothing in them (default: 300)
+  --links N       crates that need one another in a row (default: 60)
+`bench prediction` compares what units took with what they were predicted to take.
+`bench foreign` installs programs of crates.io, with cargo alone and governed, in a cage of SIZE, or one that it chooses
+around the largest unit (default for --jobs: 8; FILE: target/xtask/bench/foreign.json).",
     },
     Page {
         name: "clean",
@@ -142,7 +196,7 @@ fn command_page(page: &Page) -> String {
     if !page.text.is_empty() {
         let _ = write!(text, "\n{}\n", page.text);
     }
-    if page.usage.contains("--profile") || page.usage.contains("--offline") {
+    if page.usage.contains("--profile ") || page.usage.contains("--offline") {
         let _ = write!(text, "\noptions:\n{BUILD_FLAGS}\n");
     }
     text

@@ -107,6 +107,14 @@ impl<'a> Files<'a> {
         }
     }
 
+    /// One level, read again.
+    pub(super) fn level(self, known: &CgroupLevel) -> Option<CgroupLevel> {
+        match known.version {
+            CgroupVersion::V2 => self.level_v2(&known.path),
+            CgroupVersion::V1 => self.level_v1(&known.path),
+        }
+    }
+
     fn level_v2(self, directory: &Path) -> Option<CgroupLevel> {
         let usage = self.number(directory, "memory.current")?;
         let stat = self.text(directory.join("memory.stat")).unwrap_or_default();
@@ -123,6 +131,7 @@ impl<'a> Files<'a> {
             used: usage.saturating_sub(reclaimable),
             anon: count("anon"),
             cached: sum(inactive, count("active_file")),
+            active_files: count("active_file"),
             headroom: None,
         }))
     }
@@ -142,6 +151,7 @@ impl<'a> Files<'a> {
             used: usage.saturating_sub(inactive.unwrap_or(0)),
             anon: count("total_rss", "rss"),
             cached: sum(inactive, count("total_active_file", "active_file")),
+            active_files: count("total_active_file", "active_file"),
             headroom: None,
         }))
     }

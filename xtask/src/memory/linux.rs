@@ -1,5 +1,6 @@
 //! The exact sensor: `/proc` and `/sys`.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::machine::Machine;
@@ -23,8 +24,16 @@ impl Sensor for LinuxSensor {
         self.machine.read()
     }
 
+    fn refresh(&mut self, snapshot: &mut Snapshot) {
+        self.machine.refresh(snapshot);
+    }
+
     fn tree(&mut self, roots: &[u32]) -> TreeSample {
         self.sampler.sample(roots)
+    }
+
+    fn pass_over(&mut self, processes: HashSet<u32>) {
+        self.sampler.pass_over(processes);
     }
 
     fn everything(&mut self) -> TreeSample {

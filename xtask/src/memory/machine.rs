@@ -69,6 +69,21 @@ impl Machine {
         .decide()
     }
 
+    /// Brings up to date what decides how much is available: a tenth of the files that [`Machine::read`] reads.
+    pub(super) fn refresh(&self, snapshot: &mut Snapshot) {
+        let files = self.files();
+        for level in snapshot.levels.iter_mut().filter(|level| level.limit.is_some()) {
+            if let Some(read) = files.level(level) {
+                *level = read;
+            }
+        }
+        let meminfo = files.text("/proc/meminfo").unwrap_or_default();
+        if let Some(available) = keyed(&meminfo, "MemAvailable") {
+            snapshot.mem_available = available.checked_mul(1024);
+        }
+        *snapshot = std::mem::replace(snapshot, Snapshot::unknown()).decide();
+    }
+
     /// Whether `path`, which need not exist yet, lies in memory.
     pub(super) fn on_tmpfs(&self, path: &Path) -> Option<bool> {
         // In a recorded tree paths are what they seem: its links would lead into the real machine.

@@ -24,6 +24,7 @@
 //! | `peak` | the highest sample, of the tree and of each unit |
 //! | `portable` | both questions for macOS and Windows, with fewer details |
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -97,6 +98,9 @@ pub(crate) struct CgroupLevel {
     pub(crate) anon: Option<u64>,
     /// File pages, active and inactive, those of tmpfs not counted.
     pub(crate) cached: Option<u64>,
+    /// File pages that were used lately: in `used`, since dropping them slows the build down, and yet the kernel drops
+    /// them before it kills.
+    pub(crate) active_files: Option<u64>,
     /// `limit` minus `used`, 0 when above.
     pub(crate) headroom: Option<u64>,
 }
@@ -190,8 +194,15 @@ pub(crate) enum UnitKind {
 /// The two questions, for whatever system this is.
 pub(crate) trait Sensor: Send {
     fn snapshot(&mut self) -> Snapshot;
+    /// Brings `available` up to date, and what it is derived from, for less than a snapshot costs.
+    fn refresh(&mut self, snapshot: &mut Snapshot) {
+        *snapshot = self.snapshot();
+    }
     /// `roots` and all their descendants. A root that has ended is left out.
     fn tree(&mut self, roots: &[u32]) -> TreeSample;
+    /// Leaves these processes, and what they start, out of [`Sensor::tree`] from now on: they only wait, and there may be a
+    /// hundred of them. Where that saves nothing, nothing is left out.
+    fn pass_over(&mut self, _processes: HashSet<u32>) {}
     /// Every process that has memory of its own.
     fn everything(&mut self) -> TreeSample;
     /// Whether what is written to `path` stays in memory. `None`: cannot be known here.

@@ -39,6 +39,7 @@ pub(super) struct TreeSampler {
     known: HashMap<u32, Process>,
     census: Census,
     buffer: Buffer,
+    passed_over: HashSet<u32>,
 }
 
 /// Who is whose child, of all processes that there are.
@@ -86,7 +87,12 @@ impl TreeSampler {
             known: HashMap::new(),
             census: Census::default(),
             buffer: Buffer::default(),
+            passed_over: HashSet::new(),
         }
+    }
+
+    pub(super) fn pass_over(&mut self, processes: HashSet<u32>) {
+        self.passed_over = processes;
     }
 
     /// `roots` and their descendants.
@@ -109,7 +115,7 @@ impl TreeSampler {
     fn walk(&mut self, roots: &[u32], by_lists: bool) -> TreeSample {
         let mut walk = Walk::new(roots);
         while let Some(visit) = walk.pending.pop() {
-            if walk.met.insert(visit.pid) {
+            if !self.passed_over.contains(&visit.pid) && walk.met.insert(visit.pid) {
                 self.visit(visit, by_lists, &mut walk);
             }
         }

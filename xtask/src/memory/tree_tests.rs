@@ -56,6 +56,17 @@ fn a_build_is_found_below_cargo_and_told_by_crates() {
 }
 
 #[test]
+fn who_only_waits_is_passed_over_with_what_it_started() {
+    let mut sampler = recorded();
+    sampler.pass_over(HashSet::from([200]));
+    let sample = sampler.sample(&[100]);
+    assert!(sample.processes.iter().all(|process| ![200, 201].contains(&process.pid)));
+    assert_eq!(sample.processes.len(), BUILD.len() - 2);
+    sampler.pass_over(HashSet::new());
+    assert_eq!(sampler.sample(&[100]).processes.len(), BUILD.len());
+}
+
+#[test]
 fn a_process_has_its_times_and_sizes() {
     let sample = recorded().sample(&[201]);
     let [rustc] = &sample.processes[..] else { panic!("one process") };

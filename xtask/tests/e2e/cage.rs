@@ -1,9 +1,9 @@
 //! A real memory cgroup and a real OOM kill.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::support::{Checkout, Ran};
+use crate::support::{Checkout, Ran, ended};
 
 /// A cgroup of one's own, version 1 or 2; removed when dropped.
 struct Cage {
@@ -63,15 +63,16 @@ fn an_oom_kill_is_confirmed_by_the_kernels_counter() {
     };
     let checkout = Checkout::new();
     // Awk takes memory until the kernel says no; it is on every machine that has a C compiler.
-    let wrapper = checkout.fake_rustc("low", "exec awk 'BEGIN { s = \"0123456789abcdef\"; while (1) s = s s }'");
+    let compiler = checkout.fake_rustc("low", "exec awk 'BEGIN { s = \"0123456789abcdef\"; while (1) s = s s }'");
     let mut command = checkout.xtask(&["build", "--json"]);
-    command.env("RUSTC_WRAPPER", wrapper);
+    command.env("RUSTC", compiler);
     let mut caged = cage.around(&command);
     caged.current_dir(&checkout.root);
     let ran = Ran::of(&caged.output().expect("sh starts"));
     ran.ended_with(1);
-    ran.says("the kernel's OOM counter moved");
-    ran.says("the compiler of low");
+    ran.says("low was killed by the kernel, out of memory");
+    ran.says("it is run again, more gently");
+    ran.says("low was killed 4 times");
     let json = ran.json();
     assert!(json["oom_kills"].as_u64().is_some_and(|kills| kills >= 1), "{json}");
     assert!(json["budget_mib"].as_f64().is_some_and(|budget| budget <= 256.0), "{json}");
@@ -91,4 +92,42 @@ fn the_real_compiler_builds_in_a_cage_and_its_limit_is_the_budget() {
     assert_eq!(json["oom_kills"], 0, "{json}");
     assert!(json["budget_mib"].as_f64().is_some_and(|budget| (256.0..=512.0).contains(&budget)), "{json}");
     assert!(json["peak_anon_mib"].as_f64().is_some_and(|peak| peak > 10.0), "{json}");
+}
+
+/// Holds 120 MiB for a second and a half, writes down from when to when, and then compiles.
+const HEAVY: &str = "here=$(dirname \"$0\"); date +%s%N > \"$here/from\"
+(head -c 125829120 /dev/zero; sleep 1.5) | tail > /dev/null
+date +%s%N > \"$here/to\"";
+
+fn time(checkout: &Checkout, name: &str) -> u128 {
+    let text = std::fs::read_to_string(checkout.root.join(name)).expect("the compiler ran");
+    text.trim().parse().expect("nanoseconds")
+}
+
+#[test]
+fn two_builds_share_one_budget() {
+    let Some(cage) = Cage::new("pool", "314572800") else {
+        eprintln!("skipped: this user may not make a memory cgroup");
+        return;
+    };
+    let checkouts = [Checkout::new(), Checkout::new()];
+    let build = |checkout: &Checkout| {
+        let compiler = checkout.fake_rustc("low", HEAVY);
+        let mut command = cage.around(checkout.xtask(&["build", "--no-install", "--json"]).env("RUSTC", compiler));
+        command.current_dir(&checkout.root).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("sh starts")
+    };
+    // The first time nobody knows what it takes; afterwards the ledger does.
+    for checkout in &checkouts {
+        ended(build(checkout)).ended_with(0);
+        std::fs::remove_dir_all(checkout.root.join("target/debug")).expect("ours");
+    }
+    let builds = checkouts.each_ref().map(build);
+    for build in builds {
+        let ran = ended(build);
+        ran.ended_with(0);
+        assert_eq!(ran.json()["oom_kills"], 0, "{}", ran.stdout);
+    }
+    let [one, other] = checkouts.each_ref().map(|checkout| (time(checkout, "from"), time(checkout, "to")));
+    assert!(one.1 <= other.0 || other.1 <= one.0, "they ran at once: {one:?} and {other:?}");
 }

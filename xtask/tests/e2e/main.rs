@@ -7,6 +7,7 @@ mod bad_input;
 mod cage;
 mod death;
 mod features;
+mod governor;
 mod signals;
 mod support;
 mod usage;

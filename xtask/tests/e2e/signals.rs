@@ -6,10 +6,10 @@ use crate::support::{Checkout, ended, exists, processes_with, signal, wait_until
 
 /// A build whose compiler says that it has begun and then sleeps for very long.
 fn hanging_build(checkout: &Checkout) -> Child {
-    let wrapper = checkout.fake_rustc("low", "touch \"$(dirname \"$0\")/begun\"; sleep 987");
+    let compiler = checkout.fake_rustc("low", "touch \"$(dirname \"$0\")/begun\"; sleep 987");
     let child = checkout
         .xtask(&["build", "--json"])
-        .env("RUSTC_WRAPPER", wrapper)
+        .env("RUSTC", compiler)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

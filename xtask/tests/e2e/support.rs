@@ -69,12 +69,12 @@ impl Checkout {
         path
     }
 
-    /// A stand-in for rustc, put before it as RUSTC_WRAPPER: runs `text` when it is asked to compile `crate_name`, and
-    /// the real compiler otherwise.
+    /// A stand-in for rustc, for `RUSTC`: runs `text` when it is asked to compile `crate_name`, and the real compiler
+    /// otherwise. `text` can fall through to the real compiler, too.
     pub(crate) fn fake_rustc(&self, crate_name: &str, text: &str) -> PathBuf {
         self.script(
             "fake-rustc",
-            &format!("case \" $* \" in *\" --crate-name {crate_name} \"*)\n{text}\n;; esac\nexec \"$@\""),
+            &format!("case \" $* \" in *\" --crate-name {crate_name} \"*)\n{text}\n;; esac\nexec rustc \"$@\""),
         )
     }
 
@@ -83,9 +83,17 @@ impl Checkout {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command.args(arguments).current_dir(&self.root).stdin(Stdio::null());
         command.env("CARGO_MANIFEST_DIR", self.root.join("xtask"));
-        for name in
-            ["CARGO_PROFILE", "RUSTFLAGS", "RUSTC_WRAPPER", "CARGO_TARGET_DIR", "CARGO_BUILD_JOBS", "MAOU_PYTHON"]
-        {
+        for name in [
+            "CARGO_PROFILE",
+            "RUSTFLAGS",
+            "RUSTC",
+            "RUSTC_WRAPPER",
+            "CARGO_TARGET_DIR",
+            "CARGO_BUILD_JOBS",
+            "CARGO_MAKEFLAGS",
+            "MAOU_PYTHON",
+            "XTASK_GOVERNOR",
+        ] {
             command.env_remove(name);
         }
         default_signals(&mut command);

@@ -1,0 +1,153 @@
+//! `govern -- COMMAND`: any command that runs cargo somewhere below it, under the governor.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::build;
+use crate::governor::Wishes;
+use crate::memory::{self, human, mib};
+use crate::outcome::{Outcome, UsageError, seconds};
+use crate::proc::{self, End};
+use crate::progress::clock;
+use crate::run_record::{self, Heavy, RunFolder};
+use crate::stream::{Watched, Watcher};
+use crate::terminal::say;
+use crate::workspace::Places;
+
+/// What may be said about a governed command.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Options {
+    /// `--memory SIZE` in bytes.
+    pub(crate) memory: Option<u64>,
+    /// `--jobs N`.
+    pub(crate) jobs: Option<usize>,
+    pub(crate) command: Vec<OsString>,
+}
+
+/// How often a command is run again that failed because one of its processes was killed.
+const RERUNS: usize = 3;
+
+/// Commands of cargo that go on where they were when they are run again.
+const REPEATABLE: [&str; 10] = ["build", "b", "check", "c", "clippy", "rustc", "doc", "d", "install", "fetch"];
+
+pub(crate) fn run(places: &Places, options: &Options) -> anyhow::Result<Outcome> {
+    let Some(program) = options.command.first() else {
+        return Err(UsageError::new("give a command to run: cargo xtask govern -- cargo build --release").into());
+    };
+    if !proc::is_on_path(program) {
+        return Err(UsageError::new(format!("no program `{}` on PATH to govern", program.display())).into());
+    }
+    let own_files = places.own_files();
+    let folder = RunFolder::create(&own_files)?;
+    let mut sensor = memory::sensor(memory::Sensing::best());
+    let machine = sensor.snapshot();
+    // Clamped before the cast: a machine has between 1 and 4096 processors.
+    let cores = machine.cores.round().clamp(1.0, 4096.0) as usize;
+    let mut watcher = Watcher::new(sensor, None, &places.target).silent();
+    let slots = options.jobs.map_or(cores, |jobs| jobs.min(cores));
+    let (available, events) = (machine.available, folder.events());
+    let wishes = Wishes { slots, memory: options.memory, available, own_files, events };
+    if let Err(error) = watcher.govern(wishes) {
+        say!("note: this runs without a governor: {error:#}");
+    }
+    let watched = run_command(&mut watcher, options)?;
+    finish(&watched, &folder.events())
+}
+
+fn run_command(watcher: &mut Watcher, options: &Options) -> anyhow::Result<Watched> {
+    let make = || -> Command {
+        let mut command = proc::command(&options.command[0]);
+        command.args(&options.command[1..]);
+        command
+    };
+    let mut watched = watcher.run_in_the_open("govern", make())?;
+    for _ in 0..RERUNS {
+        let Some(why) = build::was_murdered(&watched).filter(|_| is_repeatable(&options.command)) else { break };
+        say!("note: {why}; running the command again, it goes on where it was");
+        watched = watcher.run_in_the_open("govern", make())?.behind(watched);
+    }
+    Ok(watched)
+}
+
+/// Whether running it a second time does what one run would have done.
+fn is_repeatable(command: &[OsString]) -> bool {
+    let name = Path::new(&command[0]).file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+    let words = command[1..].iter().filter_map(|word| word.to_str());
+    let verb = words.clone().find(|word| !word.starts_with(['-', '+'])).unwrap_or_default();
+    match name {
+        "cargo" => REPEATABLE.contains(&verb) || (verb == "test" && words.clone().any(|word| word == "--no-run")),
+        "maturin" => ["build", "develop"].contains(&verb),
+        _ => false,
+    }
+}
+
+fn finish(watched: &Watched, events: &Path) -> anyhow::Result<Outcome> {
+    let heaviest = run_record::heaviest(&watched.units);
+    say!("{}", summary(watched, &heaviest, events));
+    let serde_json::Value::Object(figures) = json!({
+        "peak_anon_mib": mib(watched.peak_anon).round(),
+        "peak_at_s": seconds(watched.peak_at),
+        "command_wall_s": seconds(watched.wall),
+        "units": watched.units.len(),
+        "oom_kills": watched.oom_kills,
+        "retried": watched.governed.retried,
+        "evictions": watched.governed.evictions,
+        "end": watched.end.to_string(),
+        "events": events.to_string_lossy(),
+    }) else {
+        return Ok(Outcome::default());
+    };
+    Ok(match watched.end {
+        End::Code(0) => Outcome::ok(figures),
+        End::Code(code) => Outcome::failed(figures, build::explain_end(watched)).with_status(code),
+        // As shells count it.
+        End::Signal(signal) => Outcome::failed(figures, build::explain_end(watched)).with_status(128 + signal),
+    })
+}
+
+fn summary(watched: &Watched, heaviest: &[Heavy], events: &Path) -> String {
+    let governed = &watched.governed;
+    let mut text = format!(
+        "govern: {} in {}, peak {} anonymous at {}, {} units compiled, {} killed and run again, {} made room, OOM kills: {}",
+        if watched.end.succeeded() { "done".to_owned() } else { watched.end.to_string() },
+        clock(watched.wall),
+        human(watched.peak_anon),
+        clock(watched.peak_at),
+        watched.units.len(),
+        governed.retried.len(),
+        governed.evictions,
+        watched.oom_kills.map_or_else(|| "not counted here".to_owned(), |kills| kills.to_string()),
+    );
+    for unit in heaviest.iter().take(3) {
+        let wall = Duration::try_from_secs_f64(unit.wall_s).unwrap_or_default();
+        text.push_str(&format!("\n  {:<28} {:>5.0} MiB {:>8}", unit.name, unit.peak_anon_mib, clock(wall)));
+    }
+    text.push_str(&format!("\n  events: {}", events.display()));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_does_nothing_twice_is_run_twice() {
+        let repeatable = |line: &str| is_repeatable(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        for line in [
+            "cargo build --release",
+            "/x/cargo +nightly b",
+            "cargo --locked install --path .",
+            "cargo test --no-run",
+            "maturin develop",
+        ] {
+            assert!(repeatable(line), "{line}");
+        }
+        for line in ["cargo run", "cargo test", "pip install .", "cargo publish", "sh -c build"] {
+            assert!(!repeatable(line), "{line}");
+        }
+    }
+}

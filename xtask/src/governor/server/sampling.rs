@@ -1,0 +1,185 @@
+//! Ten times a second: what the build holds, what each unit of it holds, and what there still is.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::Server;
+use super::visitor::Run;
+use crate::events;
+use crate::governor::budget::budget;
+use crate::governor::jobserver::Jobserver;
+use crate::governor::os;
+use crate::governor::scheduler::{self, Ticket, UnitSample};
+use crate::memory::{Snapshot, TreeSample, UnitKind};
+
+/// What the last sample said, and what is carried from one to the next.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) ticks: u64,
+    pub(super) headroom: u64,
+    pub(super) foreign: u64,
+    pub(super) scripts: usize,
+    /// Kills that the kernel had counted, and those of them that no unit has been found for yet.
+    counted: Option<u64>,
+    unclaimed: u64,
+    processes: Vec<u32>,
+    machine: Snapshot,
+}
+
+/// Samples between two looks at all that the machine tells: what changes rarely, or matters later.
+const FULL_LOOK_TICKS: u64 = 10;
+
+/// Of a wrapper that waits: measured, 250 KiB (docs/governor.md).
+const WAITING_ANON: u64 = 256 << 10;
+
+/// Tasks that stand still for so many percent of the time make no progress worth the memory.
+const STALLED_PERCENT: f64 = 20.0;
+
+impl State {
+    pub(super) fn new(machine: Snapshot) -> Self {
+        State {
+            ticks: 0,
+            headroom: 0,
+            foreign: 0,
+            scripts: 0,
+            counted: machine.oom_kills.as_ref().map(|kills| kills.count),
+            unclaimed: 0,
+            processes: Vec::new(),
+            machine,
+        }
+    }
+
+    /// Ends every process that was part of the build a moment ago, but for this one.
+    pub(super) fn end_all(&self) {
+        for pid in self.processes.iter().filter(|pid| **pid != std::process::id()) {
+            os::kill(*pid);
+        }
+    }
+
+    /// Counts what the kernel has killed since the last look.
+    fn count_kills(&mut self) {
+        if let Some(now) = self.machine.oom_kills.as_ref().map(|kills| kills.count) {
+            self.unclaimed += now.saturating_sub(self.counted.unwrap_or(now));
+            self.counted = Some(now);
+        }
+    }
+}
+
+impl Server {
+    pub(super) fn sample(&mut self) {
+        let mut roots = vec![self.options.root];
+        // A compiler that another wrapper's server starts is outside of our tree.
+        roots.extend(self.visitors.values().filter(|visitor| visitor.run.is_some()).map(|visitor| visitor.pid));
+        let waiting = self.visitors.values().filter(|visitor| visitor.run.is_none()).map(|visitor| visitor.pid);
+        let waiting: HashSet<u32> = waiting.collect();
+        let waiting_anon = waiting.len() as u64 * WAITING_ANON;
+        self.sensor.pass_over(waiting);
+        let mut tree = self.sensor.tree(&roots);
+        tree.anon += waiting_anon;
+        if self.sampled.ticks.is_multiple_of(FULL_LOOK_TICKS) {
+            self.sampled.machine = self.sensor.snapshot();
+            self.sampled.count_kills();
+        } else {
+            self.sensor.refresh(&mut self.sampled.machine);
+        }
+        self.sampled.ticks += 1;
+        self.sampled.processes = tree.processes.iter().map(|process| process.pid).collect();
+        self.sampled.processes.extend(self.visitors.values().map(|visitor| visitor.pid));
+        self.sampled.scripts = scripts(&tree);
+        let units = self.unit_samples(&tree);
+        let found = budget(&self.sampled.machine, tree.anon, self.options.memory);
+        self.sampled.headroom = found.headroom;
+        self.sampled.foreign = found.foreign;
+        let sample = scheduler::Sample {
+            headroom: found.headroom,
+            foreign: found.foreign,
+            scripts: self.sampled.scripts,
+            stalled: self.sampled.machine.psi.is_some_and(|psi| psi.full_avg10 > STALLED_PERCENT),
+            units,
+        };
+        self.step(scheduler::Event::Sampled(sample));
+        self.emit(&events::Event::Sample(events::Sample {
+            anon: tree.anon,
+            headroom: found.headroom,
+            available: self.sampled.machine.available,
+            foreign: found.foreign,
+            running: self.scheduler.running(),
+            waiting: self.scheduler.waiting(),
+            scripts: self.sampled.scripts,
+            threads: self.scheduler.slots_used(),
+            units: self.running_units(),
+        }));
+    }
+
+    fn running_units(&self) -> Vec<(String, u64)> {
+        let running = self.visitors.values().filter_map(|visitor| {
+            let anon = visitor.run.as_ref()?.samples.last().map_or(0, |(_, anon)| *anon);
+            Some((visitor.label(), anon))
+        });
+        let mut units: Vec<(String, u64)> = running.collect();
+        units.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
+        units
+    }
+
+    /// Whether somebody waits while others have been given threads.
+    pub(super) fn watches_tokens(&self) -> bool {
+        self.scheduler.waiting() > 0 && self.runs().any(|(_, run)| run.given > 0)
+    }
+
+    /// Has the scheduler know of tokens that were put down since the last look.
+    pub(super) fn look_at_tokens(&mut self) {
+        let idle = |run: &Run| run.tokens.as_ref().map_or(0, Jobserver::idle);
+        let found: Vec<(Ticket, usize)> = self
+            .runs()
+            .filter(|(_, run)| run.given > 0)
+            .map(|(ticket, run)| (ticket, idle(run)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        for (ticket, count) in found {
+            self.step(scheduler::Event::TokensIdle { ticket, count });
+        }
+    }
+
+    fn runs(&self) -> impl Iterator<Item = (Ticket, &Run)> {
+        self.visitors.iter().filter_map(|(ticket, visitor)| Some((*ticket, visitor.run.as_ref()?)))
+    }
+
+    /// Whether the kernel has counted a kill that no unit was found for yet.
+    pub(super) fn claims_a_kill(&mut self) -> bool {
+        self.sampled.machine = self.sensor.snapshot();
+        self.sampled.count_kills();
+        let confirmed = self.sampled.unclaimed > 0;
+        self.sampled.unclaimed = self.sampled.unclaimed.saturating_sub(1);
+        confirmed
+    }
+
+    fn unit_samples(&mut self, tree: &TreeSample) -> Vec<UnitSample> {
+        let mut by_leader: HashMap<u32, (u64, f64)> = HashMap::new();
+        for process in &tree.processes {
+            if let Some(unit) = &process.unit {
+                let sums = by_leader.entry(unit.leader).or_default();
+                sums.0 += process.anon;
+                sums.1 += process.cpu_s;
+            }
+        }
+        let mut samples = Vec::new();
+        for (ticket, visitor) in &mut self.visitors {
+            let Some(run) = visitor.run.as_mut() else { continue };
+            let (anon, cpu_s) = by_leader.get(&visitor.pid).copied().unwrap_or_default();
+            let idle = run.tokens.as_ref().map_or(0, Jobserver::idle);
+            let held = run.given.saturating_sub(idle);
+            visitor.see(cpu_s, anon, held);
+            samples.push(sample_of(*ticket, anon, cpu_s, idle));
+        }
+        samples
+    }
+}
+
+fn sample_of(ticket: Ticket, anon: u64, cpu_s: f64, idle_tokens: usize) -> UnitSample {
+    UnitSample { ticket, anon, cpu_s, idle_tokens }
+}
+
+/// Build scripts that run: each is a unit of its own, and no wrapper sees it.
+fn scripts(tree: &TreeSample) -> usize {
+    let units = tree.processes.iter().filter_map(|process| process.unit.as_ref());
+    units.filter(|unit| unit.kind == UnitKind::BuildScriptRun).map(|unit| unit.leader).collect::<BTreeSet<_>>().len()
+}
