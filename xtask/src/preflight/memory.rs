@@ -14,11 +14,11 @@ pub(super) fn available(machine: &Snapshot, requested: Option<u64>, profile: &st
     let budget = requested.unwrap_or(machine.available);
     let plan = plan_jobs(None, Some(budget), machine, profile);
     let message = format!(
-        "{} available to this build (limit {}, decided by {}); {} job(s)",
+        "{} available to this build (limit {}, decided by {}); at most {} unit(s) at a time",
         human(budget),
         human(machine.limit),
         machine.constraint,
-        plan.jobs
+        plan.slots
     );
     let least = crate::build::least_memory(profile);
     if requested.is_some_and(|size| size > machine.limit) {

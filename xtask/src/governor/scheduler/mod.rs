@@ -113,6 +113,8 @@ pub(crate) struct Share {
     pub(crate) slots: usize,
     /// Of the headroom, what others have been promised, bytes.
     pub(crate) reserved: u64,
+    /// The headroom, read after the others' claims were: what they do not claim any more, they hold by now.
+    pub(crate) headroom: Option<u64>,
     /// Others run something, or have waited longer: with nothing of ours running we wait for them.
     pub(crate) behind_others: bool,
 }
@@ -214,7 +216,7 @@ impl Scheduler {
             machine: Machine {
                 headroom: u64::MAX,
                 foreign: 0,
-                share: Share { slots: slots.max(1), reserved: 0, behind_others: false },
+                share: Share { slots: slots.max(1), reserved: 0, headroom: None, behind_others: false },
                 scripts: 0,
                 stalled: false,
             },
@@ -245,7 +247,10 @@ impl Scheduler {
                     running.idle_tokens = count.min(running.tokens);
                 }
             }
-            Event::Shared(share) => self.machine.share = Share { slots: share.slots.max(1), ..share },
+            Event::Shared(share) => {
+                self.machine.share = Share { slots: share.slots.max(1), ..share };
+                self.machine.headroom = share.headroom.unwrap_or(self.machine.headroom);
+            }
             Event::Stop => self.stopping = true,
         }
         self.admit(now, &mut actions);

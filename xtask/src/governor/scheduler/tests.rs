@@ -117,7 +117,7 @@ impl Desk {
             stalled: self.stalled,
             units: units.iter().map(unit).collect(),
         };
-        let share = Share { slots: self.slots, reserved: 0, behind_others: self.neighbours };
+        let share = Share { slots: self.slots, reserved: 0, headroom: None, behind_others: self.neighbours };
         let mut words =
             if share == self.scheduler.machine.share { Vec::new() } else { self.step(Event::Shared(share)) };
         words.extend(self.step(Event::Sampled(sample)));

@@ -130,7 +130,7 @@ impl Server {
             sampled: sampling::State::new(machine),
             visitors: HashMap::new(),
             claim: Claim::default(),
-            share: Share { slots: options.slots, reserved: 0, behind_others: false },
+            share: Share { slots: options.slots, reserved: 0, headroom: None, behind_others: false },
             log: Log::open(&options.events),
             options,
             sensor,
@@ -216,7 +216,12 @@ impl Server {
     fn hear_of_others(&mut self, now: f64) -> Vec<Action> {
         let Some(pool) = &self.pool else { return Vec::new() };
         let others = pool.neighbours(&self.claim, self.options.slots);
-        let share = Share { slots: others.slots, reserved: others.reserved, behind_others: others.before_us };
+        let share = Share {
+            slots: others.slots,
+            reserved: others.reserved,
+            headroom: (others.builds > 0).then(|| self.read_headroom()),
+            behind_others: others.before_us,
+        };
         if std::mem::replace(&mut self.share, share) == share {
             return Vec::new();
         }

@@ -17,6 +17,8 @@ pub(super) struct State {
     pub(super) ticks: u64,
     pub(super) headroom: u64,
     pub(super) foreign: u64,
+    /// Of the build's whole tree.
+    anon: u64,
     pub(super) scripts: usize,
     /// Kills that the kernel had counted, and those of them that no unit has been found for yet.
     counted: Option<u64>,
@@ -40,6 +42,7 @@ impl State {
             ticks: 0,
             headroom: 0,
             foreign: 0,
+            anon: 0,
             scripts: 0,
             counted: machine.oom_kills.as_ref().map(|kills| kills.count),
             unclaimed: 0,
@@ -89,6 +92,7 @@ impl Server {
         let found = budget(&self.sampled.machine, tree.anon, self.options.memory);
         self.sampled.headroom = found.headroom;
         self.sampled.foreign = found.foreign;
+        self.sampled.anon = tree.anon;
         let sample = scheduler::Sample {
             headroom: found.headroom,
             foreign: found.foreign,
@@ -118,6 +122,12 @@ impl Server {
         let mut units: Vec<(String, u64)> = running.collect();
         units.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
         units
+    }
+
+    /// What there is at this moment, and not at the last sample.
+    pub(super) fn read_headroom(&mut self) -> u64 {
+        self.sensor.refresh(&mut self.sampled.machine);
+        budget(&self.sampled.machine, self.sampled.anon, self.options.memory).headroom
     }
 
     /// Whether somebody waits while others have been given threads.

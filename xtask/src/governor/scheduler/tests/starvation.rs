@@ -114,6 +114,18 @@ fn other_builds_are_waited_for() {
 }
 
 #[test]
+fn what_others_were_promised_is_not_ours() {
+    let mut desk = desk(2, 1000);
+    let share = Share { slots: 2, reserved: 700 * MB, headroom: None, behind_others: true };
+    desk.step(Event::Shared(share));
+    assert_eq!(desk.offer(1, need(500)), ["wait 1"]);
+    // They claim it no more, since they hold it now.
+    let headroom = Some(300 * MB + pressure::CRITICAL);
+    assert_eq!(desk.step(Event::Shared(Share { reserved: 0, headroom, ..share })), nothing());
+    assert_eq!(desk.offer(2, need(300)), ["start 2"]);
+}
+
+#[test]
 fn what_would_not_fit_without_the_others_either_is_not_waited_for() {
     let mut desk = hog();
     assert_eq!(desk.offer(1, need(1100)), ["start 1"]);
