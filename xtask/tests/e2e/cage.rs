@@ -96,8 +96,7 @@ fn the_real_compiler_builds_in_a_cage_and_its_limit_is_the_budget() {
 
 /// Holds 120 MiB for a second and a half, writes down from when to when, and then compiles.
 const HEAVY: &str = "here=$(dirname \"$0\"); date +%s%N > \"$here/from\"
-(head -c 125829120 /dev/zero; sleep 1.5) | tail > /dev/null
-date +%s%N > \"$here/to\"";
+(head -c 125829120 /dev/zero; sleep 1.5; date +%s%N > \"$here/to\") | tail > /dev/null";
 
 fn time(checkout: &Checkout, name: &str) -> u128 {
     let text = std::fs::read_to_string(checkout.root.join(name)).expect("the compiler ran");
