@@ -111,6 +111,7 @@ impl SeedBench {
             profiles: list(arguments, "--profiles", "dev,release,mem-opt")?,
             single: arguments.contains("--single"),
             keep: arguments.contains("--keep"),
+            write: arguments.contains("--write"),
         })
     }
 }

@@ -98,7 +98,7 @@ cargo, maturin, pip install, uv sync. Ends with COMMAND's exit status. docs/gove
         name: "bench",
         line: "compare cold builds by several tools in memory cages",
         usage: "build [FILE] [--profiles P,…] [--cages SIZE,…] [--jobs N,…] [--tools T,…] [--repeat N] [--timeout M] \
-                [--fresh] [--tool-path DIR] [--markdown FILE]\n       cargo xtask bench table FILE…\n       cargo xtask bench seed [--profiles P,…] [--single] [--keep]\n       \
+                [--fresh] [--tool-path DIR] [--markdown FILE]\n       cargo xtask bench table FILE…\n       cargo xtask bench seed [--profiles P,…] [--single] [--keep] [--write]\n       \
                 cargo xtask bench chaos [FILE] [--builds N] [--hogs N] [--kinds K,…] [--profile=P] [--jobs N] \
                 [--cage SIZE] [--seed S] [--test-command T] [--timeout M] [--fresh]\n       \
                 cargo xtask bench wrapper [FILE] [--crates N] [--links N] [--repeat N] [--tool-path DIR]\n       \
@@ -117,7 +117,8 @@ target/xtask/bench/results.json) has every run; the same command goes on there.
   --tool-path DIR where mbx and kache are, if not on PATH
   --markdown FILE write the table there too
 `bench seed` measures every unit of this workspace and writes the ledger that a first build is predicted by
-(xtask/src/governor/seed-ledger.jsonl); --single builds with one job only, --keep goes on with earlier measurements.
+(xtask/src/governor/seed-ledger.jsonl); --single builds with one job only, --keep goes on with earlier measurements,
+--write measures nothing and writes them down.
 `bench chaos` builds cold again and again, and kills, starves and breaks what it can meanwhile: every build has to end
 well. Linux. Takes hours; FILE (default: target/xtask/bench/chaos.json) has every build, and goes on like results.json.
   --builds N      builds in which compilers and linkers are killed (default: 30)
