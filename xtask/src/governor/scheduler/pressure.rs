@@ -88,6 +88,6 @@ impl Running {
     pub(super) fn was_evicted(&mut self) {
         self.unit.evictions += 1;
         self.unit.attempt.alone |= self.unit.evictions >= EVICTIONS;
-        self.unit.raise(self.anon / 100 * RAISE_PERCENT);
+        self.unit.raise(self.most / 100 * RAISE_PERCENT);
     }
 }

@@ -70,8 +70,8 @@ impl Scheduler {
     pub(super) fn was_killed(&self, killed: &mut Running, confirmed: bool, actions: &mut Vec<Action>) -> bool {
         let others_took = self.patience.taken(self.machine.foreign);
         let unit = &mut killed.unit;
-        unit.died_with = unit.died_with.max(killed.anon);
-        unit.raise(killed.anon / 100 * RAISE_PERCENT);
+        unit.died_with = unit.died_with.max(killed.most);
+        unit.raise(killed.most / 100 * RAISE_PERCENT);
         let kills = unit.attempt.kills + 1;
         unit.attempt.kills = kills;
         unit.attempt.alone = true;

@@ -20,6 +20,8 @@ pub(super) struct Running {
     pub(super) unit: Unit,
     pub(super) started: f64,
     pub(super) anon: u64,
+    /// The most that it was seen to hold: a sample may come between its death and the news of it.
+    pub(super) most: u64,
     pub(super) cpu_s: f64,
     pub(super) metadata_out: bool,
     pub(super) evicting: bool,
@@ -63,6 +65,7 @@ impl Running {
             unit,
             started,
             anon: 0,
+            most: 0,
             cpu_s: 0.0,
             metadata_out: false,
             evicting: false,
@@ -77,6 +80,7 @@ impl Running {
 
     pub(super) fn see(&mut self, seen: &UnitSample) {
         self.anon = seen.anon;
+        self.most = self.most.max(seen.anon);
         self.cpu_s = seen.cpu_s;
         self.idle_tokens = seen.idle_tokens.min(self.tokens);
         self.idle_for = if self.idle_tokens > 0 { self.idle_for + 1 } else { 0 };

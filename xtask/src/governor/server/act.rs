@@ -167,7 +167,7 @@ impl Server {
         let run = visitor.run.take().unwrap_or_default();
         self.totals.cpu_s += ended.cpu_us as f64 / 1e6;
         self.totals.memory_time += run.memory_time(now);
-        let held = run.samples.last().map_or(0, |(_, anon)| *anon);
+        let held = run.peak;
         let kills = visitor.attempt.kills + 1;
         // Its jobserver goes with it.
         drop(run.tokens);

@@ -135,6 +135,8 @@ fn a_killed_unit_is_predicted_to_need_more() {
     let mut desk = desk(2, 1000);
     desk.offer(1, need(10));
     desk.sample(500, &[holds(1, 500)]);
+    // A sample between its death and the news of it.
+    desk.sample(1000, &[holds(1, 0)]);
     desk.kill(1);
     assert_eq!(desk.scheduler.promised(), 550 * MB);
 }
