@@ -53,6 +53,8 @@ const GOODBYE: Duration = Duration::from_secs(1);
 const WAITING_SHARE: u64 = 40;
 const WAITING_LEAST: u64 = 6;
 const WAITING_MOST: u64 = 128;
+/// For each processor that many units to choose from are enough; a hundred wrappers more cost cargo and the kernel time.
+const WAITING_A_SLOT: u64 = 8;
 const MIB: u64 = 1 << 20;
 
 impl Governor {
@@ -131,7 +133,8 @@ impl Governor {
     fn launch(&mut self, hear: impl FnMut(Option<Event>) + Send + 'static) -> anyhow::Result<()> {
         let available = self.wishes.memory.unwrap_or(self.wishes.available);
         let waiting = if available == 0 { WAITING_MOST } else { available / WAITING_SHARE / MIB };
-        let waiting = waiting.clamp(WAITING_LEAST, WAITING_MOST);
+        let enough = (self.wishes.slots as u64).saturating_mul(WAITING_A_SLOT).min(WAITING_MOST);
+        let waiting = waiting.min(enough).max(WAITING_LEAST);
         let options = Options {
             folder: self.place.folder.clone(),
             key: self.place.key.clone(),
