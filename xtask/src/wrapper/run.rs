@@ -81,11 +81,15 @@ impl Unit<'_> {
                 Turn::Interrupted => return Ok(interrupted()),
             };
             let attempt = self.attempt(Some(&start))?;
+            if self.interruption.wanted() {
+                // Not a kill to be mended: everybody is ending.
+                return Ok(attempt.exit);
+            }
             let ended =
                 Ended { how: attempt.how, cpu_us: attempt.exit.cpu_us, resident_kib: attempt.exit.resident_kib };
             tell(&mut self.governor, &FromWrapper::Ended(ended));
             last = Some(attempt.exit);
-            if matches!(attempt.how, How::Code(_)) || self.interruption.wanted() {
+            if matches!(attempt.how, How::Code(_)) {
                 return Ok(attempt.exit);
             }
             if self.governor.is_none() {

@@ -27,6 +27,7 @@ fn ctrl_c_leaves_no_orphan_and_the_next_build_is_fine() {
         let ran = ended(child);
         ran.ended_with(130);
         assert_eq!(ran.json()["status"], "failed");
+        assert!(!ran.stderr.contains("out of memory"), "nobody was short of memory:\n{}", ran.stderr);
         let marker = checkout.root.display().to_string();
         wait_until("no process of the checkout is left", || processes_with(&marker).is_empty());
         let next = checkout.run(&["build-split", "--json"]).json();
