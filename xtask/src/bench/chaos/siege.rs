@@ -268,7 +268,8 @@ mod tests {
     #[test]
     fn what_goes_on_behind_the_build_is_found_and_ended() {
         let target = folder("left");
-        let script = "setsid sleep 1000 & exit 3";
+        // A process between fork and exec has no environment to be known by.
+        let script = "setsid sleep 1000 & sleep 0.3; exit 3";
         let endured = siege(&target, Vec::new()).run(shell(&target, script), &target.join("log")).expect("sh runs");
         assert_eq!(endured.end, End::Code(3));
         assert_eq!(endured.left.len(), 1, "{:?}", endured.left);
