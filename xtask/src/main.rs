@@ -9,6 +9,7 @@ mod disk;
 mod env;
 mod events;
 mod flags;
+mod fnv;
 mod govern;
 mod governor;
 mod memory;

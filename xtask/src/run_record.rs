@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
+use crate::fnv;
 use crate::memory::{UnitKind, UnitPeak, mib};
 use crate::outcome::seconds;
 
@@ -152,15 +153,10 @@ pub(crate) fn heaviest(units: &[UnitPeak]) -> Vec<Heavy> {
     sorted.into_iter().take(HEAVIEST).map(heavy).collect()
 }
 
-/// A fingerprint of `Cargo.lock` and the manifests: what decides how heavy a cold build is. FNV-1a; not cryptographic.
+/// A fingerprint of `Cargo.lock` and the manifests: what decides how heavy a cold build is.
 pub(crate) fn lock_hash(root: &Path) -> String {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for name in ["Cargo.lock", "Cargo.toml", "rust-toolchain.toml"] {
-        for byte in std::fs::read(root.join(name)).unwrap_or_default() {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-    format!("{hash:016x}")
+    let files = ["Cargo.lock", "Cargo.toml", "rust-toolchain.toml"];
+    fnv::hex(files.into_iter().flat_map(|name| std::fs::read(root.join(name)).unwrap_or_default()))
 }
 
 /// Writes beside the target and renames: a reader sees the old text or the new, never a part.

@@ -91,14 +91,6 @@ impl Facts {
     }
 }
 
-/// FNV-1a, not cryptographic: whether two runs were of the same program.
-pub(super) fn fingerprint(bytes: &[u8]) -> String {
-    let hash = bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    format!("{hash:016x}")
-}
-
 /// Linux only; not every architecture names one.
 fn cpu_model() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
@@ -142,11 +134,5 @@ mod tests {
     fn this_machine_has_facts() {
         let facts = gather(Path::new(env!("CARGO_MANIFEST_DIR")));
         assert!(facts.cores > 0.0 && facts.memory_mib > 0.0, "{facts:?}");
-    }
-
-    #[test]
-    fn a_fingerprint_tells_two_programs_apart() {
-        assert_eq!(fingerprint(b""), "cbf29ce484222325");
-        assert_ne!(fingerprint(b"a"), fingerprint(b"b"));
     }
 }

@@ -6,8 +6,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::facts;
-use crate::{env, proc};
+use crate::{env, fnv, proc};
 
 /// What the environment may not say, all names that begin so.
 const TAKEN_AWAY: &[&str] = &[
@@ -17,6 +16,7 @@ const TAKEN_AWAY: &[&str] = &[
     "CARGO_MAKEFLAGS",
     "CARGO_PROFILE",
     "CARGO_TARGET_DIR",
+    "KACHE_",
     "MAKEFLAGS",
     "MBX_",
     "MFLAGS",
@@ -44,7 +44,7 @@ impl Own {
             .and_then(|()| std::fs::copy(&own, &program))
             .with_context(|| format!("cannot copy {} to {}", own.display(), program.display()))?;
         let bytes = std::fs::read(&program).context("cannot read the copy of xtask")?;
-        Ok(Own { program, version: format!("xtask {}", facts::fingerprint(&bytes)) })
+        Ok(Own { program, version: format!("xtask {}", fnv::hex(bytes)) })
     }
 
     /// The copy, in the checkout that we are in: it may have been compiled in another one.

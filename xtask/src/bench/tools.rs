@@ -13,9 +13,10 @@ use std::str::FromStr;
 use anyhow::{Context as _, bail};
 use xshell::Shell;
 
+use super::Folders;
 use super::flags::{BuildBench, known};
 use super::matrix::Cell;
-use super::{Folders, facts};
+use super::own::{self, Own};
 use crate::terminal::say;
 use crate::{env, proc};
 
@@ -44,25 +45,6 @@ pub(super) struct Found {
 }
 
 const TOOLS: [Tool; 5] = [Tool::Ours, Tool::Cargo, Tool::CargoOneJob, Tool::Mbx, Tool::Kache];
-
-/// What the environment may not say, all names that begin so.
-const TAKEN_AWAY: &[&str] = &[
-    "CARGO_BUILD_",
-    "CARGO_ENCODED_RUSTFLAGS",
-    "CARGO_INCREMENTAL",
-    "CARGO_MAKEFLAGS",
-    "CARGO_PROFILE",
-    "CARGO_TARGET_DIR",
-    "KACHE_",
-    "MAKEFLAGS",
-    "MBX_",
-    "MFLAGS",
-    "NUM_JOBS",
-    "RUSTC_WORKSPACE_WRAPPER",
-    "RUSTC_WRAPPER",
-    "RUSTFLAGS",
-    "XTASK_",
-];
 
 impl Tool {
     pub(super) fn name(self) -> &'static str {
@@ -99,13 +81,8 @@ impl Found {
         if let Some(features) = cell.profile.features() {
             command.args(["--features", features]);
         }
-        command.current_dir(&folders.root).env("CARGO_TARGET_DIR", folders.target()).env("CARGO_TERM_COLOR", "never");
-        // Last, since what is set above for this build may not be taken away again.
-        for name in env::names_that_begin(TAKEN_AWAY) {
-            if command.get_envs().all(|(set, _)| set != name) {
-                command.env_remove(name);
-            }
-        }
+        command.current_dir(&folders.root).env(env::CARGO_TARGET_DIR, folders.target());
+        own::undisturbed(&mut command);
         command
     }
 
@@ -175,7 +152,10 @@ pub(super) fn fetch(root: &Path) -> anyhow::Result<()> {
 fn find(tool: Tool, options: &BuildBench, folders: &Folders) -> anyhow::Result<Option<Found>> {
     let shell = Shell::new().context("cannot look for tools")?;
     let found = match tool {
-        Tool::Ours => Some(ours(folders)?),
+        Tool::Ours => {
+            let own = Own::copied_to(&folders.base)?;
+            Some((own.program, own.version))
+        }
         Tool::Cargo | Tool::CargoOneJob => {
             let program = env::path(env::CARGO).unwrap_or_else(|| "cargo".into());
             proc::read(&shell, &program, &["--version"]).map(|version| (program, version))
@@ -193,15 +173,6 @@ fn look_up(name: &str, options: &BuildBench) -> Option<PathBuf> {
     let beside = options.tool_path.as_ref().map(|folder| folder.join(file)).filter(|path| path.is_file());
     // The build runs in another directory than the one that a relative path was given in.
     std::path::absolute(beside.or_else(|| proc::find_on_path(name.as_ref()))?).ok()
-}
-
-/// A copy of this very program: a benchmark takes hours, and the original may be compiled anew meanwhile.
-fn ours(folders: &Folders) -> anyhow::Result<(PathBuf, String)> {
-    let copy = folders.base.join(format!("xtask{}", std::env::consts::EXE_SUFFIX));
-    let own = env::own_program().context("cannot find xtask's own program")?;
-    std::fs::copy(&own, &copy).with_context(|| format!("cannot copy {} to {}", own.display(), copy.display()))?;
-    let bytes = std::fs::read(&copy).context("cannot read the copy of xtask")?;
-    Ok((copy, format!("xtask {}", facts::fingerprint(&bytes))))
 }
 
 fn cargo_build(mut command: Command, extension: &str) -> Command {

@@ -23,7 +23,8 @@ use self::book::{Book, Lines};
 use self::history::History;
 use super::estimate::{Model, Row, Shape};
 use super::prediction::{Basis, Course, Prediction};
-use super::unit::{Identity, hash};
+use super::unit::Identity;
+use crate::fnv;
 
 /// One run of a compiler.
 #[derive(Debug, Clone, PartialEq)]
@@ -304,7 +305,8 @@ impl Ran {
 pub(crate) fn key(identity: &Identity) -> String {
     let Identity { package, version, kind, features, opt_level, codegen_units, options, target, rustc } = identity;
     let kind = kind.name();
-    hash(&format!("{package}|{version}|{kind}|{features}|{opt_level}|{codegen_units}|{options}|{target}|{rustc}"))
+    let whole = format!("{package}|{version}|{kind}|{features}|{opt_level}|{codegen_units}|{options}|{target}|{rustc}");
+    fnv::hex(whole.into_bytes())
 }
 
 /// The course with `peak` as its highest.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::fnv;
+
 /// What a wrapper knows of the compiler it is to start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Call {
@@ -139,10 +141,10 @@ impl Call {
             package: name.to_owned(),
             version: self.version.clone(),
             kind: self.kind(),
-            features: hash(&features.join(",")),
+            features: fnv::hex(features.join(",").bytes()),
             opt_level: self.codegen("opt-level").unwrap_or("0").to_owned(),
             codegen_units: self.codegen_units(),
-            options: hash(&options.join(",")),
+            options: fnv::hex(options.join(",").bytes()),
             target: self.value("--target").unwrap_or(host).to_owned(),
             rustc: rustc.to_owned(),
         }
@@ -248,15 +250,6 @@ impl Identity {
             _ => self.package.clone(),
         }
     }
-}
-
-/// FNV-1a as hexadecimal digits: short, the same everywhere, and no secret depends on it.
-pub(crate) fn hash(text: &str) -> String {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in text.bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    format!("{hash:016x}")
 }
 
 /// `serde-f8aaf1f9eab74305` for `/…/libserde-f8aaf1f9eab74305.rmeta`.

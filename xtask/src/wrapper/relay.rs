@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::child::was_killed_inside;
+use crate::fnv;
 
 /// Lines as they pass. One attempt after the other; what cargo has had stays known.
 #[derive(Debug, Default)]
@@ -74,7 +75,7 @@ impl Relay {
 
     /// Whether cargo has not had this line as often as this attempt has said it.
     fn is_new(&mut self, line: &[u8]) -> bool {
-        let counts = self.passed.entry(fnv(line)).or_default();
+        let counts = self.passed.entry(fnv::hash(line.iter().copied())).or_default();
         if counts.attempt != self.attempt {
             (counts.attempt, counts.this_attempt) = (self.attempt, 0);
         }
@@ -87,10 +88,6 @@ impl Relay {
 
 pub(super) fn contains(line: &[u8], part: &[u8]) -> bool {
     line.windows(part.len()).any(|window| window == part)
-}
-
-fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::siege::Endured;
-use crate::bench::{facts, last_words};
+use crate::bench::last_words;
+use crate::fnv;
 
 /// What must not be, whatever has happened to a build.
 pub(super) fn problems(endured: &Endured) -> Vec<String> {
@@ -26,7 +27,7 @@ pub(super) fn problems(endured: &Endured) -> Vec<String> {
 pub(super) fn extension(log: &Path) -> Option<(PathBuf, String)> {
     let path = PathBuf::from(last_words(log)?["extension"].as_str()?);
     let bytes = std::fs::read(&path).ok()?;
-    Some((path, format!("{}-{}", bytes.len(), facts::fingerprint(&bytes))))
+    Some((path, format!("{}-{}", bytes.len(), fnv::hex(bytes))))
 }
 
 #[cfg(test)]
