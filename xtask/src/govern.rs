@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
@@ -28,9 +27,6 @@ pub(crate) struct Options {
     pub(crate) command: Vec<OsString>,
 }
 
-/// How often a command is run again that failed because one of its processes was killed.
-const RERUNS: usize = 3;
-
 /// Commands of cargo that go on where they were when they are run again.
 const REPEATABLE: [&str; 10] = ["build", "b", "check", "c", "clippy", "rustc", "doc", "d", "install", "fetch"];
 
@@ -45,8 +41,7 @@ pub(crate) fn run(places: &Places, options: &Options) -> anyhow::Result<Outcome>
     let folder = RunFolder::create(&own_files)?;
     let mut sensor = memory::sensor(memory::Sensing::best());
     let machine = sensor.snapshot();
-    // Clamped before the cast: a machine has between 1 and 4096 processors.
-    let cores = machine.cores.round().clamp(1.0, 4096.0) as usize;
+    let cores = machine.whole_cores();
     let mut watcher = Watcher::new(sensor, None, &places.target).silent();
     let slots = options.jobs.map_or(cores, |jobs| jobs.min(cores));
     let (available, events) = (machine.available, folder.events());
@@ -59,18 +54,15 @@ pub(crate) fn run(places: &Places, options: &Options) -> anyhow::Result<Outcome>
 }
 
 fn run_command(watcher: &mut Watcher, options: &Options) -> anyhow::Result<Watched> {
-    let make = || -> Command {
+    let mut run = |killed: Option<String>| {
+        if let Some(why) = killed {
+            say!("note: {why}; running the command again, it goes on where it was");
+        }
         let mut command = proc::command(&options.command[0]);
         command.args(&options.command[1..]);
-        command
+        watcher.run_in_the_open("govern", command)
     };
-    let mut watched = watcher.run_in_the_open("govern", make())?;
-    for _ in 0..RERUNS {
-        let Some(why) = build::was_murdered(&watched).filter(|_| is_repeatable(&options.command)) else { break };
-        say!("note: {why}; running the command again, it goes on where it was");
-        watched = watcher.run_in_the_open("govern", make())?.behind(watched);
-    }
-    Ok(watched)
+    if is_repeatable(&options.command) { build::persist(run) } else { run(None) }
 }
 
 /// Whether running it a second time does what one run would have done.

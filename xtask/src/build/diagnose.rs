@@ -33,6 +33,8 @@ const BROKEN_ARTIFACTS: [&str; 4] =
 
 /// Less than this, bytes, is no room for a library: the error was about space.
 const FULL: u64 = 64 << 20;
+/// How often a step is run again that failed because one of its processes was killed.
+const RERUNS: usize = 3;
 
 /// What a build was allowed: decides which remedies are left.
 #[derive(Debug, Clone, Copy)]
@@ -82,9 +84,19 @@ pub(crate) fn explain_end(watched: &Watched) -> String {
     }
 }
 
+/// Runs something to its end, and again when one of its processes was killed; `run` is told why it is run again.
+pub(crate) fn persist(mut run: impl FnMut(Option<String>) -> anyhow::Result<Watched>) -> anyhow::Result<Watched> {
+    let mut watched = run(None)?;
+    for _ in 0..RERUNS {
+        let Some(why) = was_murdered(&watched) else { break };
+        watched = run(Some(why))?.behind(watched);
+    }
+    Ok(watched)
+}
+
 /// Why a step failed that would succeed if it were run again: one of its processes was killed, and nothing is wrong with
 /// what it compiles. Compilers that are killed do not come to this: the governor runs them again itself.
-pub(crate) fn was_murdered(watched: &Watched) -> Option<String> {
+fn was_murdered(watched: &Watched) -> Option<String> {
     let governed = &watched.governed;
     if watched.end.succeeded() || watched.interrupted || governed.gave_up.is_some() {
         return None;

@@ -19,7 +19,7 @@ use crate::flags::BuildFlags;
 use crate::outcome::{Outcome, seconds};
 use crate::workspace::Workspace;
 
-pub(crate) use diagnose::{explain_end, was_murdered};
+pub(crate) use diagnose::{explain_end, persist};
 pub(crate) use environment::{Change, harmless_environment};
 pub(crate) use plan::{least_memory, plan_jobs};
 use session::{Session, Step};

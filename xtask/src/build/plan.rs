@@ -29,7 +29,7 @@ const MIB: u64 = 1 << 20;
 /// `budget` is `--memory`, else what is available now.
 pub(crate) fn plan_jobs(requested: Option<usize>, budget: Option<u64>, machine: &Snapshot, profile: &str) -> Plan {
     let known = budget.or((machine.available > 0).then_some(machine.available));
-    let cores = whole_cores(machine.cores);
+    let cores = machine.whole_cores();
     let by_cores = requested.unwrap_or(cores);
     let slots = by_cores.min(cores);
     let Some(known) = known else {
@@ -78,12 +78,6 @@ fn needs_of(profile: &str) -> Needs {
         "mem-opt" => Needs { alone: 690 * MIB, each_more: 250 * MIB },
         _ => Needs { alone: 770 * MIB, each_more: 250 * MIB },
     }
-}
-
-/// Cores as jobs: half a core more is worth a job, since a compiler waits for the disk now and then.
-fn whole_cores(cores: f64) -> usize {
-    // Clamped before the cast: a machine has between 1 and 4096 cores.
-    cores.round().clamp(1.0, 4096.0) as usize
 }
 
 #[cfg(test)]

@@ -21,9 +21,6 @@ use crate::stream::{Watched, Watcher};
 use crate::terminal::say;
 use crate::workspace::Workspace;
 
-/// How often a step is run again that failed because one of its processes was killed.
-const RERUNS: usize = 3;
-
 /// The state of `build` and `build-split`.
 pub(super) struct Session<'a> {
     pub(super) workspace: &'a Workspace,
@@ -96,13 +93,12 @@ impl<'a> Session<'a> {
         if proc::interrupted() {
             bail!("{name}: interrupted; run the same command again, it goes on where it was");
         }
-        let mut watched = self.run_once(name, &make)?;
-        for _ in 0..RERUNS {
-            let Some(why) = diagnose::was_murdered(&watched) else { break };
-            self.say(&format!("note: {why}; running {name} again, it goes on where it was"));
-            let again = self.run_once(name, &make)?;
-            watched = again.behind(watched);
-        }
+        let watched = diagnose::persist(|killed| {
+            if let Some(why) = killed {
+                self.say(&format!("note: {why}; running {name} again, it goes on where it was"));
+            }
+            self.run_once(name, &make)
+        })?;
         let ok = watched.end.succeeded() && !watched.interrupted;
         let message = (!ok).then(|| diagnose::explain(name, &watched, self.allowed(), &self.log_path()));
         self.steps.push(Step { name: name.to_owned(), watched });

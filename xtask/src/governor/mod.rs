@@ -57,4 +57,21 @@ mod starter;
 #[path = "starter_elsewhere.rs"]
 mod starter;
 
-pub(crate) use starter::{Governor, Wishes};
+use std::path::PathBuf;
+
+pub(crate) use starter::Governor;
+
+/// What a build wants of its governor.
+#[derive(Debug, Clone)]
+pub(crate) struct Wishes {
+    /// Processors that it may use.
+    pub(crate) slots: usize,
+    /// Memory that it may use, bytes, where that was said.
+    pub(crate) memory: Option<u64>,
+    /// What there is now, bytes; 0 where nobody knows.
+    pub(crate) available: u64,
+    /// `target/xtask`: the ledger, and the stable copy of this binary.
+    pub(crate) own_files: PathBuf,
+    /// Where the events of this run go.
+    pub(crate) events: PathBuf,
+}

@@ -13,25 +13,10 @@ use anyhow::{Context as _, bail};
 
 use super::place::{self, Place};
 use super::server::{self, Options};
-use super::{chain, jobserver};
+use super::{Wishes, chain, jobserver};
 use crate::events::Event;
 use crate::proc::{self, Group};
 use crate::{env, wrapper};
-
-/// What a build wants of its governor.
-#[derive(Debug, Clone)]
-pub(crate) struct Wishes {
-    /// Processors that it may use.
-    pub(crate) slots: usize,
-    /// Memory that it may use, bytes, where that was said.
-    pub(crate) memory: Option<u64>,
-    /// What there is now, bytes; 0 where nobody knows.
-    pub(crate) available: u64,
-    /// `target/xtask`: the ledger, and the stable copy of this binary.
-    pub(crate) own_files: PathBuf,
-    /// Where the events of this run go.
-    pub(crate) events: PathBuf,
-}
 
 /// A governor that runs as long as this lives, and the folder where wrappers find it.
 #[derive(Debug)]
@@ -195,34 +180,38 @@ fn relay_events(stdout: impl std::io::Read, mut hear: impl FnMut(Option<Event>))
     hear(None);
 }
 
-/// This binary under the two names that it works under, in files that stay the same until it changes: cargo asks a
+/// This binary under the two names that it works under, in a file that stays the same until it changes: cargo asks a
 /// wrapper anew for what it knows when the file has changed, and `cargo xtask` may write a new xtask while a build runs.
 fn stable_copies(own_files: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
     let program = env::own_program().context("cannot find this program's own file")?;
     let folder = own_files.join("bin");
     let (wrapper, governor) = (folder.join(wrapper::NAME), folder.join(server::NAME));
     let bytes = fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
-    for path in [&wrapper, &governor] {
-        if fs::read(path).is_ok_and(|there| there == bytes) {
-            continue;
-        }
-        write_program(path, &bytes).with_context(|| {
-            format!("cannot write {}; make its folder writable, or point CARGO_TARGET_DIR elsewhere", path.display())
-        })?;
+    let cannot = |path: &Path| {
+        format!("cannot write {}; make its folder writable, or point CARGO_TARGET_DIR elsewhere", path.display())
+    };
+    if !fs::read(&wrapper).is_ok_and(|there| there == bytes) {
+        write_program(&wrapper, &bytes).with_context(|| cannot(&wrapper))?;
+    }
+    if !fs::read_link(&governor).is_ok_and(|to| to == Path::new(wrapper::NAME)) {
+        let link = |temporary: &Path| std::os::unix::fs::symlink(wrapper::NAME, temporary);
+        replace(&governor, link).with_context(|| cannot(&governor))?;
     }
     Ok((wrapper, governor))
 }
 
-/// Beside, then renamed: the file may be running.
 fn write_program(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    replace(path, |temporary| {
+        fs::write(temporary, bytes)?;
+        fs::set_permissions(temporary, fs::Permissions::from_mode(0o755))
+    })
+}
+
+/// Made beside, then renamed: the file may be running.
+fn replace(path: &Path, make: impl FnOnce(&Path) -> std::io::Result<()>) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     let temporary = path.with_extension(format!("new{}", std::process::id()));
-    let write = || {
-        fs::write(&temporary, bytes)?;
-        fs::set_permissions(&temporary, fs::Permissions::from_mode(0o755))?;
-        fs::rename(&temporary, path)
-    };
-    write().inspect_err(|_| drop(fs::remove_file(&temporary)))
+    make(&temporary).and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| drop(fs::remove_file(&temporary)))
 }

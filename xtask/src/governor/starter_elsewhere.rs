@@ -2,20 +2,11 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use anyhow::bail;
 
+use super::Wishes;
 use crate::events::Event;
-
-#[derive(Debug, Clone)]
-pub(crate) struct Wishes {
-    pub(crate) slots: usize,
-    pub(crate) memory: Option<u64>,
-    pub(crate) available: u64,
-    pub(crate) own_files: PathBuf,
-    pub(crate) events: PathBuf,
-}
 
 /// There is none.
 #[derive(Debug)]

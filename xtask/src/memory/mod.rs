@@ -261,6 +261,12 @@ impl Snapshot {
         self.levels.iter().find(|level| level.path == *path)
     }
 
+    /// Cores as jobs: half a core more is worth a job, since a compiler waits for the disk now and then.
+    pub(crate) fn whole_cores(&self) -> usize {
+        // Clamped before the cast: a machine has between 1 and 4096 cores.
+        self.cores.round().clamp(1.0, 4096.0) as usize
+    }
+
     /// Kernel OOM kills since the count was `before`; `None` where the kernel does not count.
     pub(crate) fn oom_kills_since(&self, before: Option<u64>) -> Option<u64> {
         Some(self.oom_kills.as_ref()?.count.saturating_sub(before?))

@@ -72,7 +72,8 @@ fn an_oom_kill_is_confirmed_by_the_kernels_counter() {
     ran.ended_with(1);
     ran.says("low was killed by the kernel, out of memory");
     ran.says("it is run again, more gently");
-    ran.says("low was killed 4 times");
+    // How often depends on who else takes memory meanwhile: the scheduler's own tests count.
+    ran.says("times, at the end alone, with one thread and the most codegen units");
     let json = ran.json();
     assert!(json["oom_kills"].as_u64().is_some_and(|kills| kills >= 1), "{json}");
     assert!(json["budget_mib"].as_f64().is_some_and(|budget| budget <= 256.0), "{json}");
@@ -85,6 +86,13 @@ fn the_real_compiler_builds_in_a_cage_and_its_limit_is_the_budget() {
         return;
     };
     let checkout = Checkout::new();
+    // Long enough at work to be seen at ten looks a second on a machine that has other things to do.
+    let functions = (0..150).map(|n| {
+        format!("pub fn f{n}(x: &[u64]) -> Vec<String> {{ x.iter().map(|y| format!(\"{n} {{y}}\")).collect() }}\n")
+    });
+    let source = checkout.root.join("low/src/lib.rs");
+    let text = std::fs::read_to_string(&source).expect("ours") + &functions.collect::<String>();
+    std::fs::write(&source, text).expect("ours");
     let mut caged = cage.around(&checkout.xtask(&["build-split", "--json"]));
     caged.current_dir(&checkout.root);
     let json = Ran::of(&caged.output().expect("sh starts")).json();

@@ -193,6 +193,10 @@ impl Server {
             };
             self.emit(&events::Event::Ended(event));
         }
+        if killed {
+            // What it took since the last sample would else be taken for what others hold.
+            self.sample();
+        }
         self.step(Event::Ended { ticket, end });
         if killed {
             let again = self.visitors.get(&ticket).is_some_and(|visitor| !visitor.done);
