@@ -14,6 +14,7 @@ mod govern;
 mod governor;
 mod memory;
 mod monitor;
+mod oom_score;
 mod outcome;
 mod preflight;
 mod proc;
@@ -49,11 +50,11 @@ fn main() -> ExitCode {
     outcome::finish(name, result, started.elapsed(), wants_json)
 }
 
-/// The same binary stands in for rustc in a governed build, and is its governor: asked before anything else, since the
+/// The same binary stands in for rustc in a governed build, is its governor and its decoys: asked before anything else, since the
 /// first happens hundreds of times.
 #[cfg(unix)]
 fn other_roles() -> Option<ExitCode> {
-    wrapper::run_if_asked().or_else(governor::server::run_if_asked)
+    wrapper::run_if_asked().or_else(governor::server::run_if_asked).or_else(governor::decoy::run_if_asked)
 }
 
 #[cfg(not(unix))]

@@ -227,6 +227,9 @@ mod os {
     use std::process::Command;
     use std::sync::atomic::Ordering;
 
+    #[cfg(target_os = "linux")]
+    use crate::oom_score;
+
     pub(super) const TERMINATE: i32 = libc::SIGTERM;
     pub(super) const KILL: i32 = libc::SIGKILL;
 
@@ -239,11 +242,12 @@ mod os {
         #[cfg(not(target_os = "linux"))]
         let _ = command;
         #[cfg(target_os = "linux")]
-        // SAFETY: prctl is async-signal-safe and touches nothing of ours.
+        // SAFETY: both are async-signal-safe and touch nothing of ours.
         unsafe {
             command.pre_exec(|| {
                 // If we are killed in a way that we cannot see, the child goes too.
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+                oom_score::offer(oom_score::REPLACEABLE);
                 Ok(())
             });
         }

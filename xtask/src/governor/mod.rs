@@ -3,6 +3,7 @@
 //! ```text
 //! xtask build                            holds cargo's pipes, draws the progress line, starts a dead governor again
 //!   ├─ maou-governor                     decides; samples the tree; writes the ledger and the events
+//!   │    └─ maou-decoy                   is there for the kernel to kill in cargo's place
 //!   └─ cargo (or maturin, pip, uv)       offers every unit that is ready, `RUSTC_WRAPPER` is …
 //!        └─ maou-rustc                   asks, waits, runs …
 //!             └─ rustc                   with a jobserver of its own
@@ -21,7 +22,7 @@
 //! | `budget` | what there still is |
 //! | `simulation` | the scheduler on machines that are not at hand |
 //! | `server` | the process around the scheduler |
-//! | `frame`, `place`, `jobserver`, `pool`, `os` | the socket, the folder, tokens, other builds, Unix |
+//! | `frame`, `place`, `jobserver`, `pool`, `decoy`, `os` | the socket, the folder, tokens, other builds, whom the kernel may kill, Unix |
 //! | this one | what `build` and `govern` see of it |
 //!
 //! Windows has neither the sockets nor the process groups that this stands on: builds run ungoverned there, and say so.
@@ -39,6 +40,8 @@ pub(crate) mod simulation;
 mod budget;
 #[cfg(unix)]
 pub(crate) mod chain;
+#[cfg(unix)]
+pub(crate) mod decoy;
 #[cfg(unix)]
 pub(crate) mod frame;
 #[cfg(unix)]

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{ChildStderr, Command, Stdio};
 
 use super::relay::contains;
-use crate::env;
+use crate::{env, oom_score};
 
 /// What linkers' drivers say, in rustc's error about them, when something below rustc was killed.
 const KILLED_LINKER: [&str; 6] = [
@@ -17,10 +17,6 @@ const KILLED_LINKER: [&str; 6] = [
     "unable to execute command: Killed",
     "Killed signal terminated program",
 ];
-
-/// How readily the kernel takes the compiler when memory ends, from -1000 to 1000: before cargo and the governor, whose
-/// end would be the build's.
-const OOM_SCORE_ADJUSTMENT: &[u8] = b"500";
 
 /// A running compiler.
 #[derive(Debug)]
@@ -147,15 +143,10 @@ pub(super) fn end_like(exit: Exit) -> std::process::ExitCode {
 
 /// Runs in the child, before the compiler does.
 fn prepare(parent: u32) -> io::Result<()> {
+    oom_score::offer(oom_score::COMPILER);
     #[cfg(target_os = "linux")]
-    // SAFETY: open, write, close, prctl and getppid are async-signal-safe.
+    // SAFETY: prctl and getppid are async-signal-safe.
     unsafe {
-        // A kernel or a container that allows neither is no reason not to compile.
-        let file = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
-        if file >= 0 {
-            libc::write(file, OOM_SCORE_ADJUSTMENT.as_ptr().cast(), OOM_SCORE_ADJUSTMENT.len());
-            libc::close(file);
-        }
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         // Our end may have come before that line.
         if u32::try_from(libc::getppid()).ok() != Some(parent) {
@@ -163,7 +154,7 @@ fn prepare(parent: u32) -> io::Result<()> {
         }
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = (parent, OOM_SCORE_ADJUSTMENT);
+    let _ = parent;
     Ok(())
 }
 

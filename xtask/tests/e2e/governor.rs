@@ -141,6 +141,37 @@ fn a_build_outlives_its_governor() {
     ran.says("the governor was killed; another one has taken its place");
 }
 
+/// How readily the kernel takes a process when memory is out.
+#[cfg(target_os = "linux")]
+fn oom_score(pid: impl std::fmt::Display) -> i32 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap_or_default();
+    text.trim().parse().unwrap_or(-1)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_kernel_is_offered_compilers_then_decoys_then_what_can_be_started_again() {
+    let checkout = Checkout::new();
+    let child = held_build(&checkout);
+    let ours = oom_score(child.id());
+    let scores = |part| descendants(&child, part).into_iter().map(oom_score).collect::<Vec<_>>();
+    wait_until("both decoys have offered themselves", || scores("maou-decoy") == [300, 300]);
+    assert_eq!(scores("maou-governor"), [100]);
+    assert!(scores("fake-rustc --crate-name").contains(&500), "{:?}", scores("fake-rustc"));
+    assert!(ours < 100, "{ours}");
+
+    // One that was taken is replaced, and is nobody's death.
+    let killed = descendants(&child, "maou-decoy")[0];
+    kill(&[killed]);
+    wait_until("there is another", || {
+        let decoys = descendants(&child, "maou-decoy");
+        decoys.len() == 2 && !decoys.contains(&killed)
+    });
+    let ran = released(&checkout, child);
+    ran.ended_with(0);
+    assert_eq!(ran.json()["retried"], 0, "{}", ran.stdout);
+}
+
 #[test]
 fn a_build_goes_on_without_a_governor_that_keeps_dying() {
     let checkout = Checkout::new();

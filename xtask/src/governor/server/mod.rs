@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use super::decoy::Decoys;
 use super::frame::{FromWrapper, Offer};
 use super::jobserver::Jobserver;
 use super::ledger::Ledger;
@@ -84,6 +85,7 @@ struct Server {
     sources: HashMap<PathBuf, u64>,
     told_of_ledger: bool,
     syncing: Option<Instant>,
+    decoys: Decoys,
     totals: events::Totals,
 }
 
@@ -142,6 +144,7 @@ impl Server {
             sources: HashMap::new(),
             told_of_ledger: false,
             syncing: None,
+            decoys: Decoys::new(),
             totals: events::Totals::default(),
         };
         server.sample();

@@ -23,6 +23,8 @@ pub(super) struct State {
     /// Kills that the kernel had counted, and those of them that no unit has been found for yet.
     counted: Option<u64>,
     unclaimed: u64,
+    /// Kills of ours that were nobody's unit, and are not yet taken from the others.
+    no_units: u64,
     processes: Vec<u32>,
     machine: Snapshot,
 }
@@ -46,6 +48,7 @@ impl State {
             scripts: 0,
             counted: machine.oom_kills.as_ref().map(|kills| kills.count),
             unclaimed: 0,
+            no_units: 0,
             processes: Vec::new(),
             machine,
         }
@@ -63,6 +66,9 @@ impl State {
         if let Some(now) = self.machine.oom_kills.as_ref().map(|kills| kills.count) {
             self.unclaimed += now.saturating_sub(self.counted.unwrap_or(now));
             self.counted = Some(now);
+            let known = self.no_units.min(self.unclaimed);
+            self.unclaimed -= known;
+            self.no_units -= known;
         }
     }
 }
@@ -76,6 +82,7 @@ impl Server {
         let waiting: HashSet<u32> = waiting.collect();
         let waiting_anon = waiting.len() as u64 * WAITING_ANON;
         self.sensor.pass_over(waiting);
+        self.sampled.no_units += self.decoys.refresh();
         let mut tree = self.sensor.tree(&roots);
         tree.anon += waiting_anon;
         if self.sampled.ticks.is_multiple_of(FULL_LOOK_TICKS) {
