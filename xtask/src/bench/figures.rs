@@ -3,7 +3,6 @@
 use super::facts::Facts;
 
 /// The middle one; the mean of the two in the middle where there is none. `None` of nothing.
-#[cfg(unix)]
 pub(super) fn median(values: &[f64]) -> Option<f64> {
     let sorted = sorted(values);
     let middle = sorted.len() / 2;
@@ -22,7 +21,6 @@ pub(super) fn percentile(values: &[f64], percent: usize) -> Option<f64> {
 }
 
 /// `12.3 (12.0–14.1)`, the median and where it lies; a dash of nothing.
-#[cfg(unix)]
 pub(super) fn spread(values: &[f64], digits: usize) -> String {
     let sorted = sorted(values);
     match (median(values), sorted.first(), sorted.last()) {
@@ -52,7 +50,16 @@ pub(super) fn table_row(cells: &[String]) -> String {
 /// A line that says where figures come from.
 pub(super) fn measured_on(facts: &Facts) -> String {
     let Facts { cpu, cores, memory_mib, kernel, rustc, commit, date, .. } = facts;
-    format!("{cores} cores of {cpu}, {memory_mib:.0} MiB, {kernel}, {rustc}, commit {commit}, {date} UTC.\n\n")
+    let day = day(date);
+    format!("{cores} cores of {cpu}, {memory_mib:.0} MiB, {kernel}, {rustc}, commit {commit}, {day}.\n\n")
+}
+
+/// `20261123-001122` as a date.
+fn day(timestamp: &str) -> String {
+    match (timestamp.get(..4), timestamp.get(4..6), timestamp.get(6..8)) {
+        (Some(year), Some(month), Some(day)) => format!("{year}-{month}-{day}"),
+        _ => timestamp.to_owned(),
+    }
 }
 
 /// With so many digits behind the point, as JSON should have it.
@@ -67,7 +74,7 @@ fn sorted(values: &[f64]) -> Vec<f64> {
     sorted
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::figures::{median, rounded};
 use super::matrix::{Cell, Profile};
 use super::measure::Verdict;
 use super::results::Run;
@@ -18,7 +19,7 @@ pub(super) struct CellSummary {
     pub(super) timeouts: usize,
     pub(super) failed: usize,
     /// Seconds of the finished runs.
-    pub(super) wall: Option<Spread>,
+    pub(super) walls: Vec<f64>,
     /// Median of the finished runs.
     pub(super) cpu_s: Option<f64>,
     /// The highest of all runs, bytes: a build that is killed once in ten has that peak too.
@@ -27,13 +28,8 @@ pub(super) struct CellSummary {
     pub(super) oom_kills: Option<u64>,
     /// Only of ours: its median time as a multiple of the fastest competitor's that finished at all.
     pub(super) ratio: Option<f64>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Spread {
-    pub(super) median: f64,
-    pub(super) least: f64,
-    pub(super) most: f64,
+    /// Only of ours: the median of its times as multiples of what no schedule can be shorter than.
+    pub(super) bound_ratio: Option<f64>,
 }
 
 /// One summary for each cell: profiles as they came, cages from small to none, jobs, tools.
@@ -76,12 +72,23 @@ fn summarise(cell: &Cell, runs: &[&Run]) -> CellSummary {
         killed: count(Verdict::Killed),
         timeouts: count(Verdict::Timeout),
         failed: count(Verdict::Failed),
-        wall: Spread::of(finished().map(|run| run.wall_s).collect()),
-        cpu_s: Spread::of(finished().filter_map(|run| run.cpu_s).collect()).map(|spread| spread.median),
+        walls: finished().map(|run| run.wall_s).collect(),
+        cpu_s: median(&finished().filter_map(|run| run.cpu_s).collect::<Vec<_>>()),
         peak_anon: measured.iter().map(|run| run.peak_anon).max().unwrap_or(0),
         oom_kills: measured.iter().map(|run| run.oom_kills).sum(),
         ratio: None,
+        bound_ratio: median(&bound_ratios(cell, runs)).map(|ratio| rounded(ratio, 2)),
     }
+}
+
+/// What xtask says of a run that it finished has the bound: processor time, critical path, or memory over time.
+fn bound_ratios(cell: &Cell, runs: &[&Run]) -> Vec<f64> {
+    let finished = runs.iter().filter(|run| run.cell == *cell && run.measured.verdict == Verdict::Finished);
+    let ratio = |run: &&&Run| {
+        let bound_s = run.ours.as_ref()?["bound_s"].as_f64()?;
+        (bound_s > 0.0).then_some(run.measured.wall_s / bound_s)
+    };
+    finished.filter_map(|run| ratio(&run)).collect()
 }
 
 fn add_ratios(summaries: &mut [CellSummary]) {
@@ -96,22 +103,8 @@ fn ratio(ours: &CellSummary, all: &[CellSummary]) -> Option<f64> {
         return None;
     }
     let others = all.iter().filter(|other| other.cell.tool != Tool::Ours && other.cell.competes_with(&ours.cell));
-    let fastest = others.filter_map(|other| other.wall).map(|wall| wall.median).min_by(f64::total_cmp)?;
-    Some((ours.wall?.median / fastest * 100.0).round() / 100.0)
-}
-
-impl Spread {
-    fn of(mut values: Vec<f64>) -> Option<Self> {
-        values.sort_by(f64::total_cmp);
-        let (least, most) = (*values.first()?, *values.last()?);
-        Some(Spread { median: median(&values), least, most })
-    }
-}
-
-/// Of sorted values, of which there is at least one.
-fn median(sorted: &[f64]) -> f64 {
-    let middle = sorted.len() / 2;
-    if sorted.len().is_multiple_of(2) { (sorted[middle - 1] + sorted[middle]) / 2.0 } else { sorted[middle] }
+    let fastest = others.filter_map(|other| median(&other.walls)).min_by(f64::total_cmp)?;
+    Some(rounded(median(&ours.walls)? / fastest, 2))
 }
 
 impl CellSummary {
@@ -126,13 +119,14 @@ impl CellSummary {
             "killed": self.killed,
             "timeout": self.timeouts,
             "failed": self.failed,
-            "wall_s": self.wall.map(|wall| wall.median),
-            "wall_min_s": self.wall.map(|wall| wall.least),
-            "wall_max_s": self.wall.map(|wall| wall.most),
+            "wall_s": median(&self.walls),
+            "wall_min_s": self.walls.iter().copied().min_by(f64::total_cmp),
+            "wall_max_s": self.walls.iter().copied().max_by(f64::total_cmp),
             "cpu_s": self.cpu_s,
             "peak_anon_mib": mib(self.peak_anon),
             "oom_kills": self.oom_kills,
             "ratio_to_fastest_other": self.ratio,
+            "ratio_to_bound": self.bound_ratio,
         })
     }
 }
@@ -151,13 +145,15 @@ mod tests {
     }
 
     #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(median(&[3.0]), 3.0);
-        assert_eq!(median(&[1.0, 2.0]), 1.5);
-        assert_eq!(median(&[1.0, 2.0, 9.0]), 2.0);
-        assert_eq!(Spread::of(Vec::new()), None);
-        let spread = Spread::of(vec![9.0, 1.0, 2.0]).expect("three");
-        assert_eq!((spread.least, spread.median, spread.most), (1.0, 2.0, 9.0));
+    fn ours_is_compared_with_what_no_schedule_can_beat() {
+        let mut runs = vec![finished("dev 1G 2 ours", 120.0), finished("dev 1G 2 ours", 90.0)];
+        for run in &mut runs {
+            run.ours = Some(json!({"bound_s": 80.0}));
+        }
+        runs.push(example("dev 1G 2 ours", Verdict::Killed, 1.0));
+        let [summary] = &of(&runs)[..] else { panic!("one cell") };
+        assert_eq!(summary.bound_ratio, Some(1.31));
+        assert_eq!(of(&runs[2..])[0].bound_ratio, None);
     }
 
     #[test]
@@ -167,7 +163,7 @@ mod tests {
         runs[2].measured.peak_anon = 1 << 30;
         let [summary] = &of(&runs)[..] else { panic!("one cell") };
         assert_eq!((summary.runs, summary.finished, summary.killed), (3, 2, 1));
-        assert_eq!(summary.wall.expect("two").median, 105.0);
+        assert_eq!(summary.walls, [100.0, 110.0]);
         assert_eq!((summary.cpu_s, summary.peak_anon, summary.oom_kills), (Some(157.5), 1 << 30, Some(1)));
     }
 
@@ -203,6 +199,6 @@ mod tests {
         let mut runs = vec![finished("dev 1G 2 ours", 100.0), finished("dev 1G 2 ours", 60.0)];
         runs[1].version = "2".into();
         let [summary] = &of(&runs)[..] else { panic!("one cell") };
-        assert_eq!((summary.runs, summary.wall.expect("one").median), (1, 60.0));
+        assert_eq!((summary.runs, &summary.walls[..]), (1, &[60.0][..]));
     }
 }
