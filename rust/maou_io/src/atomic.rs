@@ -1,4 +1,5 @@
-use std::fs::{self, File, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -8,7 +9,8 @@ use crate::error::{Error, Result};
 
 /// A file that appears under its name when it is whole, or not at all.
 ///
-/// It is written beside its target, on the same file system, and renamed. Dropped before that, it leaves nothing.
+/// It is written beside its target, on the same file system, and renamed. Dropped before that, it leaves nothing. Killed
+/// before that, it leaves a file that the next save of the same target removes: one that nobody holds a lock on.
 #[derive(Debug)]
 pub(crate) struct AtomicFile {
     /// The name that the caller gave, for messages.
@@ -19,10 +21,14 @@ pub(crate) struct AtomicFile {
     published: bool,
 }
 
+/// What the names of temporary files end with.
+const TEMPORARY: &str = ".tmp";
+
 impl AtomicFile {
     /// A new temporary file for `target`, and the handle to write it with.
     pub(crate) fn create(target: &Path) -> Result<(Self, File)> {
         let destination = resolve(target)?;
+        remove_litter(&destination);
         let (temporary, file) = create_beside(&destination)?;
         let guard = Self { target: target.to_owned(), destination, temporary, published: false };
         guard.keep_permissions(&file)?;
@@ -34,11 +40,18 @@ impl AtomicFile {
         &self.target
     }
 
-    /// Renames the file to its target. The caller has flushed and closed it.
-    pub(crate) fn publish(mut self) -> Result<()> {
+    /// Where it is until it is published.
+    pub(crate) fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Renames the file to its target. The caller has flushed it. `durable`: the name has reached the disk, too.
+    pub(crate) fn publish(mut self, durable: bool) -> Result<()> {
         fs::rename(&self.temporary, &self.destination).map_err(|error| Error::io("write", &self.target, error))?;
         self.published = true;
-        sync_directory(&self.destination);
+        if durable {
+            sync_directory(&self.destination);
+        }
         Ok(())
     }
 
@@ -78,22 +91,53 @@ fn resolve(target: &Path) -> Result<PathBuf> {
 fn create_beside(target: &Path) -> Result<(PathBuf, File)> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
 
-    let Some(name) = target.file_name() else {
+    let Some(prefix) = temporary_prefix(target) else {
         return Err(Error::Argument(format!(
             "cannot write {:?}: the path does not end in a file name",
             target.display()
         )));
     };
-    // Shortened, because most file systems stop at 255 bytes and the target's own name may be near that.
-    let name: String = name.to_string_lossy().chars().take(48).collect();
     loop {
         let counter = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let temporary = target.with_file_name(format!(".{name}.{}.{counter}.tmp", process::id()));
+        let temporary = target.with_file_name(format!("{prefix}{}.{counter}{TEMPORARY}", process::id()));
         match OpenOptions::new().write(true).create_new(true).open(&temporary) {
-            Ok(file) => return Ok((temporary, file)),
+            Ok(file) => {
+                // File systems without locks have nobody who removes what is not locked.
+                let _ = file.try_lock();
+                // Between those two lines somebody may have taken it for litter.
+                if temporary.exists() {
+                    return Ok((temporary, file));
+                }
+            }
             // Left by a killed process that had our process id.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(creation_error(target, error)),
+        }
+    }
+}
+
+/// What the names of a target's temporary files begin with.
+fn temporary_prefix(target: &Path) -> Option<String> {
+    // Shortened, because most file systems stop at 255 bytes and the target's own name may be near that.
+    let name: String = target.file_name()?.to_string_lossy().chars().take(48).collect();
+    Some(format!(".{name}."))
+}
+
+/// Removes what killed writers of this target have left. A lock says that a writer lives, wherever it runs.
+fn remove_litter(target: &Path) {
+    let Some(prefix) = temporary_prefix(target) else { return };
+    let is_temporary = |name: &OsStr| {
+        let middle = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(TEMPORARY));
+        middle.is_some_and(|middle| middle.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
+    };
+    // Best effort: where it fails, the save itself says why, or litter stays.
+    let Ok(entries) = fs::read_dir(directory_of(target)) else { return };
+    for entry in entries.flatten().filter(|entry| is_temporary(&entry.file_name())) {
+        let path = entry.path();
+        let Ok(file) = OpenOptions::new().write(true).open(&path) else { continue };
+        match file.try_lock() {
+            Ok(()) => drop(fs::remove_file(&path)),
+            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
         }
     }
 }
@@ -139,7 +183,7 @@ mod tests {
         let (guard, mut file) = AtomicFile::create(target)?;
         file.write_all(content).unwrap();
         drop(file);
-        guard.publish()
+        guard.publish(true)
     }
 
     #[test]
@@ -166,6 +210,26 @@ mod tests {
 
         assert_eq!(fs::read(&target).unwrap(), b"old");
         assert_eq!(names_in(directory.path()), ["a.feather"]);
+    }
+
+    #[test]
+    fn what_killed_writers_left_is_removed_and_what_living_ones_write_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a.feather");
+        let litter = [".a.feather.1.0.tmp", ".a.feather.4294967.17.tmp"];
+        let others = [".a.feather.tmp", ".a.feather.1.x.tmp", ".b.feather.1.0.tmp", "a.feather.1.0.tmp"];
+        for name in litter.iter().chain(&others) {
+            fs::write(directory.path().join(name), b"half").unwrap();
+        }
+        let (living, _file) = AtomicFile::create(&target).unwrap();
+
+        write(&target, b"new").unwrap();
+
+        let mut expected: Vec<String> = others.iter().map(|name| (*name).to_owned()).collect();
+        expected.push(living.temporary().file_name().unwrap().to_str().unwrap().to_owned());
+        expected.push("a.feather".to_owned());
+        expected.sort();
+        assert_eq!(names_in(directory.path()), expected);
     }
 
     #[test]

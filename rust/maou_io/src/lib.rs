@@ -10,6 +10,8 @@
 //! | several batches, chunking kept | [`save_feather_batches`], [`load_feather_batches`], [`BatchReader`] |
 //! | records with a checked schema | [`save_record`], [`load_record`] with a [`RecordKind`] |
 //! | large files | [`split_feather_file`], [`merge_feather_files`], one batch in memory at a time |
+//! | a part of a file | [`BatchReader::with_columns`], [`BatchReader::with_rows`] |
+//! | whether a file is whole | [`verify`] |
 //! | sparse arrays | [`sparse`] |
 //!
 //! ```
@@ -36,24 +38,28 @@ pub mod sparse;
 mod atomic;
 mod coerce;
 mod error;
-mod frame;
 mod guard;
 mod merge;
 mod pieces;
 mod read;
-mod realign;
 mod split;
 #[cfg(test)]
 mod testing;
+mod threads;
+mod verify;
+mod wire;
 mod write;
 
+pub use arrow_array::RecordBatch;
 pub use coerce::coerce_record;
 pub use error::{Error, Result};
 pub use merge::merge_feather_files;
 pub use read::{BatchReader, concat, load_feather_batches, load_feather_file, load_record};
 pub use schema::RecordKind;
 pub use split::split_feather_file;
-pub use write::{save_feather_batches, save_feather_file, save_record};
+pub use threads::{set_threads, threads};
+pub use verify::{Verified, verify};
+pub use write::{SaveOptions, save_feather_batches, save_feather_batches_with, save_feather_file, save_record};
 
 /// A greeting that says that the backend is there.
 ///

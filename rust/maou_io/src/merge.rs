@@ -56,7 +56,7 @@ pub fn merge_feather_files(
     check_arguments(paths, rows_per_chunk, output_prefix)?;
     let prefix = format!("{output_prefix}_chunk");
     check_inputs_survive(paths, output_dir, &prefix)?;
-    let Some((inputs, schema)) = survey(paths)? else {
+    let Some(Survey { inputs, schema, rows }) = survey(paths)? else {
         return Ok(Vec::new());
     };
 
@@ -73,7 +73,7 @@ pub fn merge_feather_files(
             pieces.write(&batch)?;
         }
     }
-    pieces.publish()
+    pieces.publish(rows)
 }
 
 fn check_arguments(paths: &[PathBuf], rows_per_chunk: usize, output_prefix: &str) -> Result<()> {
@@ -115,15 +115,27 @@ fn check_inputs_survive(paths: &[PathBuf], output_dir: &Path, prefix: &str) -> R
     }
 }
 
-/// The inputs that have rows, and a schema that holds them all; nothing when there are no rows.
-fn survey(paths: &[PathBuf]) -> Result<Option<(Vec<&Path>, SchemaRef)>> {
+/// What is to be merged.
+struct Survey<'a> {
+    /// Those that have rows.
+    inputs: Vec<&'a Path>,
+    /// One that holds them all.
+    schema: SchemaRef,
+    rows: u64,
+}
+
+/// Nothing when there are no rows.
+fn survey(paths: &[PathBuf]) -> Result<Option<Survey<'_>>> {
     let mut inputs: Vec<&Path> = Vec::new();
     let mut common: Option<SchemaRef> = None;
+    let mut sum = 0_u64;
     for path in paths {
-        let mut reader = BatchReader::open(path)?;
-        if reader.count_rows()? == 0 {
+        let reader = BatchReader::open(path)?;
+        let rows = reader.count_rows()?;
+        if rows == 0 {
             continue;
         }
+        sum = sum.saturating_add(rows);
         let schema = Arc::new(without_dictionaries(&reader.schema()));
         common = Some(match (common, inputs.first()) {
             (Some(common), Some(first)) => common_schema(&common, &schema).map(Arc::new).map_err(|problem| {
@@ -133,7 +145,7 @@ fn survey(paths: &[PathBuf]) -> Result<Option<(Vec<&Path>, SchemaRef)>> {
         });
         inputs.push(path);
     }
-    Ok(common.map(|schema| (inputs, schema)))
+    Ok(common.map(|schema| Survey { inputs, schema, rows: sum }))
 }
 
 /// Columns with their values in place of dictionaries: each input has its own, and an IPC file has one per column.

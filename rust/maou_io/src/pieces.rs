@@ -6,7 +6,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use crate::error::{Error, Result};
-use crate::write::{BatchFile, Sealed};
+use crate::read::BatchReader;
+use crate::write::{BatchFile, SaveOptions, Sealed};
 
 /// Numbered files that appear together: all of them, or, after an error, none.
 ///
@@ -17,7 +18,7 @@ pub(crate) struct Pieces {
     prefix: OsString,
     schema: SchemaRef,
     current: Option<(BatchFile, usize)>,
-    sealed: Vec<Sealed>,
+    sealed: Vec<(Sealed, usize)>,
 }
 
 impl Pieces {
@@ -51,17 +52,28 @@ impl Pieces {
 
     /// Ends the current file.
     pub(crate) fn seal(&mut self) -> Result<()> {
-        if let Some((file, _)) = self.current.take() {
-            self.sealed.push(file.seal()?);
+        if let Some((file, rows)) = self.current.take() {
+            let mut sealed = file.seal(SaveOptions::default())?;
+            sealed.close();
+            self.sealed.push((sealed, rows));
         }
         Ok(())
     }
 
-    /// Gives all files their names, and returns them in order.
-    pub(crate) fn publish(mut self) -> Result<Vec<PathBuf>> {
+    /// Gives all files their names, and returns them in order. Together they must have `rows` rows.
+    pub(crate) fn publish(mut self, rows: u64) -> Result<Vec<PathBuf>> {
         self.seal()?;
+        let mut written = 0;
+        for (sealed, rows) in &self.sealed {
+            check_rows(sealed.temporary(), *rows)?;
+            written += *rows as u64;
+        }
+        if written != rows {
+            let problem = format!("{rows} rows were to be read, and {written} came: a file has changed meanwhile");
+            return Err(Error::data(&self.directory, problem));
+        }
         let mut published = Vec::with_capacity(self.sealed.len());
-        for (number, sealed) in std::mem::take(&mut self.sealed).into_iter().enumerate() {
+        for (number, (sealed, _)) in std::mem::take(&mut self.sealed).into_iter().enumerate() {
             if let Err(error) = sealed.publish() {
                 published.iter().for_each(remove);
                 return Err(error);
@@ -76,6 +88,15 @@ impl Pieces {
         name.push(format!("{number:04}.feather"));
         self.directory.join(name)
     }
+}
+
+/// Reads a file's footer and headers again: whoever made it may delete what it was made of.
+fn check_rows(path: &Path, expected: usize) -> Result<()> {
+    let found = BatchReader::open(path)?.count_rows()?;
+    if found == expected as u64 {
+        return Ok(());
+    }
+    Err(Error::data(path, format!("{expected} rows were written to it, and it has {found}: the disk may be failing")))
 }
 
 fn remove(path: &PathBuf) {

@@ -35,15 +35,21 @@ pub fn split_feather_file(path: &Path, output_dir: &Path, rows_per_file: usize) 
     if rows_per_file == 0 {
         return Err(Error::Argument("cannot split into files of 0 rows: rows_per_file must be at least 1".to_owned()));
     }
-    let mut reader = BatchReader::open(path)?;
+    let reader = BatchReader::open(path)?;
     match reader.count_rows()? {
         0 => Ok(Vec::new()),
         rows if rows <= rows_per_file as u64 => Ok(vec![path.to_owned()]),
-        _ => split(reader, path, output_dir, rows_per_file),
+        rows => split(reader, path, output_dir, rows_per_file, rows),
     }
 }
 
-fn split(reader: BatchReader, path: &Path, output_dir: &Path, rows_per_file: usize) -> Result<Vec<PathBuf>> {
+fn split(
+    reader: BatchReader,
+    path: &Path,
+    output_dir: &Path,
+    rows_per_file: usize,
+    rows_in_file: u64,
+) -> Result<Vec<PathBuf>> {
     let mut prefix = path.file_stem().unwrap_or(path.as_os_str()).to_owned();
     prefix.push("_split");
     let mut pieces = Pieces::create(output_dir, &prefix, reader.schema())?;
@@ -58,7 +64,7 @@ fn split(reader: BatchReader, path: &Path, output_dir: &Path, rows_per_file: usi
             }
         }
     }
-    pieces.publish()
+    pieces.publish(rows_in_file)
 }
 
 #[cfg(test)]

@@ -1,12 +1,9 @@
 use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::types::ByteViewType;
 use arrow_array::{Array, ArrayRef, GenericByteViewArray, RecordBatch, RecordBatchOptions, cast::AsArray};
-use arrow_ipc::CompressionType;
-use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
 use crate::atomic::AtomicFile;
@@ -14,6 +11,21 @@ use crate::coerce::coerce_record;
 use crate::error::{Error, Result};
 use crate::guard::no_panic;
 use crate::schema::RecordKind;
+use crate::wire::FileEncoder;
+
+/// How a file is saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SaveOptions {
+    /// Waits until the file has reached the disk before it takes the old one's place: without, a loss of power soon after
+    /// may leave neither. Costs as much time as the disk needs.
+    pub durable: bool,
+}
+
+impl Default for SaveOptions {
+    fn default() -> Self {
+        Self { durable: true }
+    }
+}
 
 /// Writes `batch` to `path` as an LZ4-compressed Arrow IPC file of one batch, with its schema as it is.
 ///
@@ -24,7 +36,7 @@ use crate::schema::RecordKind;
 /// [`Error::Io`] when the file cannot be written (a missing directory is named), [`Error::Data`] for a type that Arrow
 /// IPC cannot express.
 pub fn save_feather_file(batch: &RecordBatch, path: &Path) -> Result<()> {
-    save_all(&batch.schema(), std::slice::from_ref(batch), path)
+    save_all(&batch.schema(), std::slice::from_ref(batch), path, SaveOptions::default())
 }
 
 /// Writes `batches` to `path`, chunking kept, otherwise as [`save_feather_file`].
@@ -33,8 +45,17 @@ pub fn save_feather_file(batch: &RecordBatch, path: &Path) -> Result<()> {
 ///
 /// As [`save_feather_file`], and [`Error::Argument`] when there are no batches or when they differ in columns or types.
 pub fn save_feather_batches(batches: &[RecordBatch], path: &Path) -> Result<()> {
+    save_feather_batches_with(batches, path, SaveOptions::default())
+}
+
+/// As [`save_feather_batches`], with options.
+///
+/// # Errors
+///
+/// As [`save_feather_batches`].
+pub fn save_feather_batches_with(batches: &[RecordBatch], path: &Path, options: SaveOptions) -> Result<()> {
     let schema = shared_schema(batches)?;
-    save_all(&schema, batches, path)
+    save_all(&schema, batches, path, options)
 }
 
 /// Writes `batch` to `path` in the columns and types of `kind`; otherwise as [`save_feather_file`].
@@ -63,40 +84,39 @@ pub fn save_record(batch: &RecordBatch, kind: RecordKind, path: &Path) -> Result
 /// A file that is being written. It appears under its name on [`Sealed::publish`].
 pub(crate) struct BatchFile {
     guard: AtomicFile,
-    writer: FileWriter<BufWriter<File>>,
+    encoder: FileEncoder,
 }
 
 /// A complete file that is still under its temporary name.
 #[derive(Debug)]
-pub(crate) struct Sealed(AtomicFile);
+pub(crate) struct Sealed {
+    guard: AtomicFile,
+    durable: bool,
+    /// Open, and so locked: it is no litter.
+    file: Option<File>,
+}
 
 impl BatchFile {
     pub(crate) fn create(path: &Path, schema: &Schema) -> Result<Self> {
         let (guard, file) = AtomicFile::create(path)?;
-        let writer = no_panic(|| {
-            let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
-            FileWriter::try_new_with_options(BufWriter::new(file), schema, options)
-        })
-        .map_err(|error| Error::arrow("write", path, error))?;
-        Ok(Self { guard, writer })
+        let encoder =
+            no_panic(|| FileEncoder::new(file, schema)).map_err(|error| Error::arrow("write", path, error))?;
+        Ok(Self { guard, encoder })
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        no_panic(|| self.writer.write(&compact(batch)?))
+        no_panic(|| self.encoder.write(&compact(batch)?))
             .map_err(|error| Error::arrow("write", self.guard.target(), error))
     }
 
-    /// Writes the footer and waits until the bytes are on the disk.
-    pub(crate) fn seal(self) -> Result<Sealed> {
-        let Self { guard, writer } = self;
-        let failed = |error| Error::io("write", guard.target(), error);
-        let buffered =
-            no_panic(|| writer.into_inner()).map_err(|error| Error::arrow("write", guard.target(), error))?;
-        let mut file = buffered.into_inner().map_err(|error| failed(error.into_error()))?;
-        file.flush().and_then(|()| file.sync_all()).map_err(failed)?;
-        // Closed here: Windows does not rename open files.
-        drop(file);
-        Ok(Sealed(guard))
+    /// Writes the footer and, `durable`, waits until the bytes are on the disk.
+    pub(crate) fn seal(self, options: SaveOptions) -> Result<Sealed> {
+        let Self { guard, encoder } = self;
+        let file = no_panic(|| encoder.finish()).map_err(|error| Error::arrow("write", guard.target(), error))?;
+        if options.durable {
+            file.sync_all().map_err(|error| Error::io("write", guard.target(), error))?;
+        }
+        Ok(Sealed { guard, durable: options.durable, file: Some(file) })
     }
 }
 
@@ -107,17 +127,34 @@ impl std::fmt::Debug for BatchFile {
 }
 
 impl Sealed {
+    /// Where it is until it is published.
+    pub(crate) fn temporary(&self) -> &Path {
+        self.guard.temporary()
+    }
+
+    /// Closes it: of many there are more than a process may have open.
+    pub(crate) fn close(&mut self) {
+        self.file = None;
+    }
+
     pub(crate) fn publish(self) -> Result<()> {
-        self.0.publish()
+        let Self { guard, durable, mut file } = self;
+        if cfg!(windows) {
+            // It does not rename open files.
+            file = None;
+        }
+        guard.publish(durable)?;
+        drop(file);
+        Ok(())
     }
 }
 
-fn save_all(schema: &Schema, batches: &[RecordBatch], path: &Path) -> Result<()> {
+fn save_all(schema: &Schema, batches: &[RecordBatch], path: &Path, options: SaveOptions) -> Result<()> {
     let mut file = BatchFile::create(path, schema)?;
     for batch in batches {
         file.write(batch)?;
     }
-    file.seal()?.publish()
+    file.seal(options)?.publish()
 }
 
 /// The first batch's schema, with every column nullable that is so in any batch.

@@ -5,12 +5,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use maou_io::RecordKind;
+use maou_io::{RecordKind, SaveOptions};
 use pyo3::prelude::*;
 
 use crate::capsule::{self, PyRecordBatch};
 use crate::error::{count, to_python};
-use crate::sparse;
+use crate::{reader, sparse};
 
 const NAME: &str = "maou_io";
 const FULL_NAME: &str = "maou._rust.maou_io";
@@ -20,6 +20,7 @@ pub(crate) fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     let module = PyModule::new(parent.py(), FULL_NAME)?;
     module.setattr("__doc__", "Arrow IPC files of record batches, and sparse arrays.")?;
     module.add_class::<PyRecordBatch>()?;
+    module.add_class::<reader::PyBatchIterator>()?;
     module.add_function(wrap_pyfunction!(hello, &module)?)?;
     module.add_function(wrap_pyfunction!(save_feather_file, &module)?)?;
     module.add_function(wrap_pyfunction!(save_hcpe_feather, &module)?)?;
@@ -29,6 +30,10 @@ pub(crate) fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(load_preprocessing_feather, &module)?)?;
     module.add_function(wrap_pyfunction!(save_feather_batches, &module)?)?;
     module.add_function(wrap_pyfunction!(load_feather_batches, &module)?)?;
+    module.add_function(wrap_pyfunction!(reader::iter_feather, &module)?)?;
+    module.add_function(wrap_pyfunction!(verify_feather_file, &module)?)?;
+    module.add_function(wrap_pyfunction!(num_threads, &module)?)?;
+    module.add_function(wrap_pyfunction!(set_num_threads, &module)?)?;
     module.add_function(wrap_pyfunction!(split_feather_file, &module)?)?;
     module.add_function(wrap_pyfunction!(merge_feather_files, &module)?)?;
     sparse::register(&module)?;
@@ -43,29 +48,44 @@ fn hello() -> &'static str {
 }
 
 /// Write one batch to an LZ4 Arrow IPC file, its columns as they are. An error leaves an existing file unchanged.
+/// `durable` waits until the file is on the disk.
 #[pyfunction]
-fn save_feather_file(py: Python<'_>, batch: &Bound<'_, PyAny>, path: PathBuf) -> PyResult<()> {
+#[pyo3(signature = (batch, path, *, durable=true))]
+fn save_feather_file(py: Python<'_>, batch: &Bound<'_, PyAny>, path: PathBuf, durable: bool) -> PyResult<()> {
     let batch = capsule::batch(batch)?;
-    detached(py, || maou_io::save_feather_file(&batch, &path))
+    detached(py, || maou_io::save_feather_batches_with(&[batch], &path, SaveOptions { durable }))
 }
 
 /// Write one batch of HCPE records, as `save_feather_file`. ValueError when the columns are not those of the schema.
 #[pyfunction]
-fn save_hcpe_feather(py: Python<'_>, batch: &Bound<'_, PyAny>, path: PathBuf) -> PyResult<()> {
-    save_record(py, batch, RecordKind::Hcpe, path)
+#[pyo3(signature = (batch, path, *, durable=true))]
+fn save_hcpe_feather(py: Python<'_>, batch: &Bound<'_, PyAny>, path: PathBuf, durable: bool) -> PyResult<()> {
+    save_record(py, batch, RecordKind::Hcpe, path, durable)
 }
 
 /// Write one batch of preprocessing records, as `save_feather_file`. ValueError when the columns are not those of the
 /// schema.
 #[pyfunction]
-fn save_preprocessing_feather(py: Python<'_>, batch: &Bound<'_, PyAny>, path: PathBuf) -> PyResult<()> {
-    save_record(py, batch, RecordKind::Preprocessing, path)
+#[pyo3(signature = (batch, path, *, durable=true))]
+fn save_preprocessing_feather(py: Python<'_>, batch: &Bound<'_, PyAny>, path: PathBuf, durable: bool) -> PyResult<()> {
+    save_record(py, batch, RecordKind::Preprocessing, path, durable)
 }
 
-/// Read an Arrow IPC file or stream as one batch.
+/// Read an Arrow IPC file or stream as one batch; only `columns`, and only the rows from the first to before the second
+/// of `rows`, where they are given.
 #[pyfunction]
-fn load_feather_file(py: Python<'_>, path: PathBuf) -> PyResult<PyRecordBatch> {
-    detached(py, || maou_io::load_feather_file(&path)).map(PyRecordBatch::from)
+#[pyo3(signature = (path, columns=None, rows=None))]
+fn load_feather_file(
+    py: Python<'_>,
+    path: PathBuf,
+    columns: Option<Vec<String>>,
+    rows: Option<(u64, u64)>,
+) -> PyResult<PyRecordBatch> {
+    let read = || {
+        let reader = reader::open(&path, columns.as_deref(), rows)?;
+        reader.read_one()
+    };
+    detached(py, read).map(PyRecordBatch::from)
 }
 
 /// Read a file of HCPE records as one batch, in the types of the schema. ValueError when it holds something else.
@@ -83,16 +103,45 @@ fn load_preprocessing_feather(py: Python<'_>, path: PathBuf) -> PyResult<PyRecor
 
 /// Write a list of batches of one schema to one file, chunking kept. ValueError when there are none.
 #[pyfunction]
-fn save_feather_batches(py: Python<'_>, batches: &Bound<'_, PyAny>, path: PathBuf) -> PyResult<()> {
+#[pyo3(signature = (batches, path, *, durable=true))]
+fn save_feather_batches(py: Python<'_>, batches: &Bound<'_, PyAny>, path: PathBuf, durable: bool) -> PyResult<()> {
     let batches = capsule::batches(batches)?;
-    detached(py, || maou_io::save_feather_batches(&batches, &path))
+    detached(py, || maou_io::save_feather_batches_with(&batches, &path, SaveOptions { durable }))
 }
 
-/// Read the batches of an Arrow IPC file or stream, as they were written.
+/// Read the batches of an Arrow IPC file or stream, as they were written; only `columns` and `rows`, as
+/// `load_feather_file`.
 #[pyfunction]
-fn load_feather_batches(py: Python<'_>, path: PathBuf) -> PyResult<Vec<PyRecordBatch>> {
-    let batches = detached(py, || maou_io::load_feather_batches(&path))?;
+#[pyo3(signature = (path, columns=None, rows=None))]
+fn load_feather_batches(
+    py: Python<'_>,
+    path: PathBuf,
+    columns: Option<Vec<String>>,
+    rows: Option<(u64, u64)>,
+) -> PyResult<Vec<PyRecordBatch>> {
+    let batches = detached(py, || reader::open(&path, columns.as_deref(), rows)?.read_all())?;
     Ok(batches.into_iter().map(PyRecordBatch::from).collect())
+}
+
+/// Read all of a file and hold it against its checksums. Returns rows, batches, and whether there were checksums.
+/// ValueError when it is damaged.
+#[pyfunction]
+fn verify_feather_file(py: Python<'_>, path: PathBuf) -> PyResult<(u64, usize, bool)> {
+    let verified = detached(py, || maou_io::verify(&path))?;
+    Ok((verified.rows, verified.batches, verified.checksums))
+}
+
+/// The threads that a read or a write may use.
+#[pyfunction]
+fn num_threads() -> usize {
+    maou_io::threads()
+}
+
+/// Have each later read and write use at most so many threads; 0 is as many as there are processors.
+#[pyfunction]
+fn set_num_threads(threads: i64) -> PyResult<()> {
+    maou_io::set_threads(count("threads", threads)?);
+    Ok(())
 }
 
 /// Split a file into `{stem}_split0000.feather` and so on, `rows_per_file` rows each. A file that is small enough comes
@@ -122,9 +171,18 @@ fn merge_feather_files(
     detached(py, || maou_io::merge_feather_files(&paths, &output_dir, rows, output_prefix)).map(strings)
 }
 
-fn save_record(py: Python<'_>, batch: &Bound<'_, PyAny>, kind: RecordKind, path: PathBuf) -> PyResult<()> {
+fn save_record(
+    py: Python<'_>,
+    batch: &Bound<'_, PyAny>,
+    kind: RecordKind,
+    path: PathBuf,
+    durable: bool,
+) -> PyResult<()> {
     let batch = capsule::batch(batch)?;
-    detached(py, || maou_io::save_record(&batch, kind, &path))
+    detached(py, || {
+        let batch = maou_io::coerce_record(&batch, kind)?;
+        maou_io::save_feather_batches_with(&[batch], &path, SaveOptions { durable })
+    })
 }
 
 /// Runs `work` while other Python threads run, and maps its error.

@@ -7,6 +7,7 @@ mod capsule;
 mod error;
 mod index;
 mod io;
+mod reader;
 mod sparse;
 
 use pyo3::prelude::*;

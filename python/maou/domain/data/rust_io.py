@@ -141,7 +141,7 @@ def load_generic_df(file_path: StrPath) -> pl.DataFrame:
         ValueError: when it is not Arrow IPC or is damaged.
         ImportError: when the extension is not built.
     """
-    return pl.DataFrame(_maou_io().load_feather_file(os.fspath(file_path)))
+    return _frame(_maou_io(), os.fspath(file_path))
 
 
 def split_hcpe_feather(file_path: StrPath, output_dir: StrPath, rows_per_file: int = DEFAULT_ROWS) -> list[Path]:
@@ -195,6 +195,15 @@ def _maou_io() -> ModuleType:
             f"the extension maou._rust does not load: {error}; build it again with `{BUILD_COMMAND}`"
         ) from error
     return maou._rust.maou_io
+
+
+def _frame(maou_io: ModuleType, path: str) -> pl.DataFrame:
+    batches = [pl.DataFrame(batch) for batch in maou_io.load_feather_batches(path)]
+    if not batches:
+        # The schema is all there is.
+        return pl.DataFrame(maou_io.load_feather_file(path))
+    # Side by side as they were written: joining them would copy every byte.
+    return batches[0] if len(batches) == 1 else pl.concat(batches, rechunk=False)
 
 
 def _save(df: pl.DataFrame, record: Record, file_path: StrPath) -> None:

@@ -209,3 +209,63 @@ fn a_record_of_another_kind_names_file_and_columns() {
     assert!(message.starts_with(path.to_str().unwrap()), "{message}");
     assert!(message.contains("unexpected columns `n`, `name`"), "{message}");
 }
+
+#[test]
+fn columns_and_rows_can_be_selected() {
+    let chunks = [numbers(0, 1000), numbers(1000, 3), numbers(1003, 500)];
+    let whole = numbers(0, 1503);
+    for layout in LAYOUTS {
+        for compression in COMPRESSIONS {
+            let (_directory, path) = file(&ipc_bytes(layout, compression, &chunks));
+            for columns in [&["n"][..], &["name"], &["name", "n"], &["n", "name"], &["n", "n"]] {
+                for rows in [0..u64::MAX, 0..10, 990..1010, 1000..1003, 1003..1004, 1500..9000, 2000..3000, 7..7] {
+                    let open =
+                        || BatchReader::open(&path).unwrap().with_columns(columns).unwrap().with_rows(rows.clone());
+                    let indices: Vec<_> = columns.iter().map(|name| whole.schema().index_of(name).unwrap()).collect();
+                    let start = rows.start.min(1503) as usize;
+                    let end = rows.end.min(1503) as usize;
+                    let expected = whole.project(&indices).unwrap().slice(start, end - start);
+                    let schema = open().schema();
+                    for batches in [open().read_all().unwrap(), open().collect::<Result<Vec<_>>>().unwrap()] {
+                        let loaded = concat(&schema, batches).unwrap();
+                        assert_eq!(loaded, expected, "{columns:?} {rows:?} {layout:?} {compression:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn of_every_type_a_column_can_be_selected() {
+    for compression in COMPRESSIONS {
+        let (_directory, path) = file(&ipc_bytes(Layout::File, compression, &[rich()]));
+        for (index, field) in rich().schema().fields().iter().enumerate() {
+            let batches = BatchReader::open(&path).unwrap().with_columns(&[field.name()]).unwrap().read_all().unwrap();
+            assert_eq!(batches, [rich().project(&[index]).unwrap()]);
+        }
+    }
+}
+
+#[test]
+fn a_column_that_is_not_there_is_named_with_those_that_are() {
+    let (_directory, path) = file(&ipc_bytes(Layout::File, None, &[numbers(0, 1)]));
+    let error = BatchReader::open(&path).unwrap().with_columns(&["n", "m"]).unwrap_err().to_string();
+    assert!(error.contains("no column `m`: there are `n`, `name`"), "{error}");
+}
+
+#[test]
+fn what_is_not_selected_is_not_looked_at() {
+    let batch = numbers(0, 1000);
+    let mut bytes = ipc_bytes(Layout::File, Some(CompressionType::LZ4_FRAME), std::slice::from_ref(&batch));
+    // The names are the last to be written: everything before the footer, which repeats the schema, is theirs.
+    let footer = i32::from_le_bytes(*bytes[bytes.len() - 10..].first_chunk().unwrap()) as usize;
+    let end = bytes.len() - 10 - footer;
+    for byte in &mut bytes[end - 600..end - 100] {
+        *byte = 0xff;
+    }
+    let (_directory, path) = file(&bytes);
+    assert!(load_feather_file(&path).is_err());
+    let numbers = BatchReader::open(&path).unwrap().with_columns(&["n"]).unwrap().read_all().unwrap();
+    assert_eq!(numbers, [batch.project(&[0]).unwrap()]);
+}

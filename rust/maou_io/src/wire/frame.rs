@@ -4,18 +4,18 @@
 //! optional end marker. A *file* is the magic, a stream, and a footer that repeats the schema and says where each
 //! message is. Format: <https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc>.
 //!
-//! The decoder allocates what a file says that it needs. Here each such length is held against the bytes there are, so
-//! that a damaged file is an error and not an allocation failure, which would end the process.
+//! Each length in a message is held against the bytes there are, so that a damaged file is an error and not an allocation
+//! failure, which would end the process.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use arrow_buffer::{Buffer, MutableBuffer};
-use arrow_ipc::{BodyCompression, CompressionType, Message, MessageHeader, RecordBatch};
+use arrow_ipc::{Message, MessageHeader};
 
+use super::realign::realign;
 use crate::error::{Error, Result};
-use crate::realign::realign;
 
 /// What precedes a message's length since Arrow 0.15. Before, there was the length alone.
 const CONTINUATION: [u8; 4] = [0xff; 4];
@@ -64,22 +64,30 @@ impl Source {
     }
 
     /// `len` bytes from `offset` on.
-    pub(crate) fn read(&mut self, offset: u64, len: usize) -> Result<Buffer> {
+    pub(crate) fn read(&self, offset: u64, len: usize) -> Result<Buffer> {
+        self.check(offset, len)?;
+        let mut bytes = MutableBuffer::try_from_len_zeroed(len)
+            .map_err(|error| self.bad(format!("cannot read {len} bytes at once: {error}")))?;
+        self.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes.into())
+    }
+
+    /// Fills `bytes` with those from `offset` on.
+    pub(crate) fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
+        self.check(offset, bytes.len())?;
+        read_at(&self.file, bytes, offset).map_err(|error| Error::io("read", &self.path, error))
+    }
+
+    fn check(&self, offset: u64, len: usize) -> Result<()> {
         if offset.checked_add(len as u64).is_none_or(|end| end > self.len) {
             return Err(self
                 .bad(format!("it is truncated: {len} bytes expected at {offset}, and the file ends at {}", self.len)));
         }
-        let mut bytes = MutableBuffer::try_from_len_zeroed(len)
-            .map_err(|error| self.bad(format!("cannot read {len} bytes at once: {error}")))?;
-        self.file
-            .seek(SeekFrom::Start(offset))
-            .and_then(|_| self.file.read_exact(&mut bytes))
-            .map_err(|error| Error::io("read", &self.path, error))?;
-        Ok(bytes.into())
+        Ok(())
     }
 
     /// The message at `offset`; nothing at the end of the file or at an end marker.
-    pub(crate) fn frame(&mut self, offset: u64) -> Result<Option<Frame>> {
+    pub(crate) fn frame(&self, offset: u64) -> Result<Option<Frame>> {
         if offset == self.len {
             // Streams may end without a marker.
             return Ok(None);
@@ -95,16 +103,6 @@ impl Source {
         }
     }
 
-    /// The body of a message, every length in it checked.
-    pub(crate) fn body(&mut self, frame: &Frame) -> Result<Buffer> {
-        let body = self.read(frame.offset + frame.header_len as u64, frame.body_len)?;
-        if let Some(batch) = record_batch(&frame.message(&self.path)?) {
-            check_batch(batch, &body)
-                .map_err(|problem| self.bad(format!("the message at byte {}: {problem}", frame.offset)))?;
-        }
-        Ok(body)
-    }
-
     /// An error about something in this file.
     pub(crate) fn bad(&self, problem: impl std::fmt::Display) -> Error {
         self.refuse(format!("cannot read it as Arrow IPC: {problem}"))
@@ -115,7 +113,7 @@ impl Source {
         Error::data(&self.path, problem)
     }
 
-    fn framed(&mut self, offset: u64, prefix_len: usize, len: usize) -> Result<Frame> {
+    fn framed(&self, offset: u64, prefix_len: usize, len: usize) -> Result<Frame> {
         let header_len = prefix_len + len;
         let flatbuffer = self.read(offset + prefix_len as u64, len)?.to_vec();
         let mut frame = Frame { offset, header_len, body_len: 0, kind: MessageHeader::NONE, flatbuffer };
@@ -146,6 +144,19 @@ impl Frame {
         self.kind
     }
 
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    pub(crate) fn body_offset(&self) -> u64 {
+        self.offset + self.header_len as u64
+    }
+
+    /// Bytes of the body: they are in the file.
+    pub(crate) fn body_len(&self) -> usize {
+        self.body_len
+    }
+
     /// Where the next message starts.
     pub(crate) fn end(&self) -> u64 {
         self.offset + (self.header_len + self.body_len) as u64
@@ -167,60 +178,23 @@ impl Frame {
     }
 }
 
-/// The batch in a batch message, or the values in a dictionary message.
-fn record_batch<'a>(message: &Message<'a>) -> Option<RecordBatch<'a>> {
-    message
-        .header_as_record_batch()
-        .or_else(|| message.header_as_dictionary_batch().and_then(|dictionary| dictionary.data()))
+#[cfg(unix)]
+fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
 }
 
-fn check_batch(batch: RecordBatch<'_>, body: &[u8]) -> Result<(), String> {
-    if batch.length() < 0 {
-        return Err(format!("a batch of {} rows", batch.length()));
-    }
-    for node in batch.nodes().iter().flatten() {
-        if node.length() < 0 || node.null_count() < 0 || node.null_count() > node.length() {
-            return Err(format!("a column of {} values, {} of them null", node.length(), node.null_count()));
+#[cfg(windows)]
+fn read_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, bytes, offset) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                bytes = &mut bytes[count..];
+                offset += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
-    for buffer in batch.buffers().iter().flatten() {
-        let bytes = usize::try_from(buffer.offset())
-            .ok()
-            .zip(usize::try_from(buffer.length()).ok())
-            .and_then(|(offset, length)| body.get(offset..offset.checked_add(length)?))
-            .ok_or_else(|| {
-                format!("a buffer of {} bytes at {} in a body of {}", buffer.length(), buffer.offset(), body.len())
-            })?;
-        check_compression(batch.compression(), bytes)?;
-    }
     Ok(())
-}
-
-/// Holds the size that a compressed buffer announces against what its codec could make of its bytes.
-fn check_compression(compression: Option<BodyCompression<'_>>, bytes: &[u8]) -> Result<(), String> {
-    let Some(compression) = compression else {
-        return Ok(());
-    };
-    let Some((announced, compressed)) = bytes.split_first_chunk::<8>() else {
-        return Ok(());
-    };
-    let announced = i64::from_le_bytes(*announced);
-    // Each byte of an LZ4 sequence's length adds 255 bytes. The smallest Zstandard block takes 4 bytes, and no block
-    // holds more than 128 KiB.
-    let ratio = if compression.codec() == CompressionType::LZ4_FRAME { 255 } else { 32 << 10 };
-    let most = compressed.len().saturating_mul(ratio);
-    match usize::try_from(announced) {
-        Ok(size) if size <= most => check_memory(size),
-        Ok(size) => Err(format!("{} compressed bytes that announce {size}", compressed.len())),
-        // -1: stored as it is.
-        Err(_) if announced == -1 => Ok(()),
-        Err(_) => Err(format!("a compressed buffer that announces {announced} bytes")),
-    }
-}
-
-/// Asks for the memory and gives it back, because the decompressor aborts the process when it does not get it.
-fn check_memory(size: usize) -> Result<(), String> {
-    Vec::<u8>::new()
-        .try_reserve_exact(size)
-        .map_err(|error| format!("no memory for {size} decompressed bytes: {error}"))
 }

@@ -1,0 +1,137 @@
+//! The beginning of a file: what it is, its schema, and where its batches are.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_ipc::convert::try_fb_to_schema;
+use arrow_ipc::{Block, MessageHeader, Schema as WireSchema};
+use arrow_schema::{ArrowError, SchemaRef};
+
+use super::selection::Selection;
+use super::{BatchReader, Cursor, frame_at};
+use crate::error::{Error, Result};
+use crate::guard::no_panic;
+use crate::wire::{Checksums, MAGIC, Source};
+
+/// An IPC *file* has the magic, padded to 8 bytes, in front; the footer's length and the magic behind.
+const HEAD: u64 = 8;
+const TAIL: usize = 4 + MAGIC.len();
+
+/// What a footer says: the schema, and where the dictionaries and batches are.
+pub(crate) struct Footer {
+    schema: SchemaRef,
+    pub(crate) dictionaries: Vec<u64>,
+    pub(crate) batches: Vec<u64>,
+    /// Where we have written it.
+    pub(crate) checksums: Option<Checksums>,
+}
+
+/// Finds out what `path` is, and reads its schema.
+pub(super) fn open(path: &Path) -> Result<BatchReader> {
+    let source = Source::open(path)?;
+    let head = source.read(0, MAGIC.len().min(source.len() as usize))?;
+    match head.as_slice() {
+        b"" => {
+            Err(source
+                .refuse("it is empty (0 bytes). Its writer was interrupted, or wrote nothing: make the file again"))
+        }
+        magic if magic == MAGIC => open_file(source),
+        head => match other_format(head) {
+            Some(format) => Err(source.refuse(format!("it is {format}. Convert it to Arrow IPC first"))),
+            None => open_stream(source),
+        },
+    }
+}
+
+fn open_stream(source: Source) -> Result<BatchReader> {
+    let not_arrow = |source: &Source| {
+        source.refuse("it is no Arrow IPC file, or one cut in its first message: it starts with neither `ARROW1` nor a whole schema message")
+    };
+    let frame = match source.frame(0) {
+        Ok(Some(frame)) if frame.kind() == MessageHeader::Schema => frame,
+        Ok(_) | Err(Error::Data { .. }) => return Err(not_arrow(&source)),
+        Err(error) => return Err(error),
+    };
+    let message = frame.message(source.path())?;
+    let schema = schema(message.header_as_schema()).map_err(|error| source.bad(error))?;
+    let cursor = Cursor::Stream { next: frame.end() };
+    Ok(BatchReader { source, cursor, schema, selection: Selection::default(), dictionaries: HashMap::new() })
+}
+
+fn open_file(source: Source) -> Result<BatchReader> {
+    let Footer { schema, dictionaries, batches, .. } = footer(&source)?;
+    let cursor = Cursor::File { blocks: batches.into_iter() };
+    let mut reader =
+        BatchReader { source, cursor, schema, selection: Selection::default(), dictionaries: HashMap::new() };
+    for offset in dictionaries {
+        let frame = frame_at(&reader.source, offset)?;
+        reader.decode_dictionary(&frame)?;
+    }
+    Ok(reader)
+}
+
+/// The footer of a *file*.
+pub(crate) fn footer(source: &Source) -> Result<Footer> {
+    parse_footer(&read_footer(source)?).map_err(|error| source.bad(error))
+}
+
+fn read_footer(source: &Source) -> Result<arrow_buffer::Buffer> {
+    let truncated = |source: &Source| {
+        source.refuse("it has no footer, so it is truncated. Its writer was interrupted: make the file again")
+    };
+    let Some(tail_start) = source.len().checked_sub(TAIL as u64).filter(|start| *start >= HEAD) else {
+        return Err(truncated(source));
+    };
+    let tail = source.read(tail_start, TAIL)?;
+    let (length, magic) = tail.as_slice().split_at(4);
+    if magic != MAGIC {
+        return Err(truncated(source));
+    }
+    let length = i32::from_le_bytes([length[0], length[1], length[2], length[3]]);
+    let start =
+        u64::try_from(length).ok().and_then(|length| tail_start.checked_sub(length)).filter(|start| *start >= HEAD);
+    match start {
+        Some(start) => source.read(start, (tail_start - start) as usize),
+        None => Err(source.bad(format!("it is damaged: a footer of {length} bytes in a file of {}", source.len()))),
+    }
+}
+
+fn parse_footer(bytes: &[u8]) -> Result<Footer, ArrowError> {
+    let footer = arrow_ipc::root_as_footer(bytes)
+        .map_err(|error| ArrowError::IpcError(format!("its footer is damaged: {error}")))?;
+    let offset = |block: &Block| {
+        u64::try_from(block.offset())
+            .map_err(|_| ArrowError::IpcError(format!("its footer names the offset {}", block.offset())))
+    };
+    Ok(Footer {
+        schema: schema(footer.schema())?,
+        dictionaries: footer.dictionaries().into_iter().flatten().map(offset).collect::<Result<_, _>>()?,
+        batches: footer.recordBatches().into_iter().flatten().map(offset).collect::<Result<_, _>>()?,
+        checksums: footer.custom_metadata().into_iter().flatten().find_map(|entry| {
+            (entry.key() == Some(Checksums::KEY)).then_some(entry.value()).flatten().and_then(Checksums::parse)
+        }),
+    })
+}
+
+fn schema(schema: Option<WireSchema<'_>>) -> Result<SchemaRef, ArrowError> {
+    let schema = schema.ok_or_else(|| ArrowError::IpcError("it has no schema".to_owned()))?;
+    if !schema.endianness().equals_to_target_endianness() {
+        return Err(ArrowError::IpcError("it was written on a machine of the other byte order".to_owned()));
+    }
+    no_panic(|| try_fb_to_schema(schema)).map(Arc::new)
+}
+
+/// Files that end up with a `.feather` name, by their first bytes.
+fn other_format(head: &[u8]) -> Option<&'static str> {
+    [
+        (&b"PAR1"[..], "a Parquet file"),
+        (b"FEA1", "a Feather version 1 file"),
+        (b"\x93NUMPY", "a NumPy file"),
+        (b"PK\x03\x04", "a zip or npz archive"),
+        (b"\x1f\x8b", "a gzip file"),
+        (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
+    ]
+    .into_iter()
+    .find_map(|(magic, format)| head.starts_with(magic).then_some(format))
+}

@@ -1,0 +1,213 @@
+//! The body of a batch message, decompressed.
+
+use std::path::Path;
+
+use arrow_buffer::Buffer;
+use arrow_ipc::{Buffer as Place, CompressionType, Message, RecordBatch};
+
+use super::frame::{Frame, Source};
+use super::inflate::{self, Encoding, Part};
+use super::message::{record_batch, with_buffers};
+use super::region::{ALIGNMENT, Region};
+use crate::error::{Error, Result};
+
+/// What Arrow's decoder is given: an uncompressed body, and the metadata that describes it.
+#[derive(Debug)]
+pub(crate) struct Body {
+    flatbuffer: Vec<u8>,
+    pub(crate) data: Buffer,
+}
+
+/// One buffer of a body.
+struct Piece {
+    /// In the file, behind what says its size.
+    offset: u64,
+    len: usize,
+    encoding: Encoding,
+    size: usize,
+    /// In the memory that it is read to.
+    at: usize,
+}
+
+/// What says how many bytes a compressed buffer has decompressed.
+const PREFIX: usize = 8;
+/// In place of a size: the buffer is stored as it is.
+const STORED: i64 = -1;
+
+impl Body {
+    pub(crate) fn message(&self, path: &Path) -> Result<Message<'_>> {
+        arrow_ipc::root_as_message(&self.flatbuffer)
+            .map_err(|error| Error::data(path, format!("cannot read it as Arrow IPC: {error}")))
+    }
+}
+
+/// Reads a message's body.
+///
+/// Takes as much memory as its buffers announce, which is at most 255 times what an LZ4 file has, and 32,768 times what a
+/// Zstandard file has.
+///
+/// # Errors
+///
+/// When a length is impossible, or there is no memory, or the bytes do not decompress.
+pub(crate) fn load(source: &Source, frame: &Frame, wanted: Option<&[bool]>) -> Result<Body> {
+    let mut bodies = load_all(source, std::slice::from_ref(frame), |_| Ok(wanted.map(<[bool]>::to_vec)))?;
+    bodies.pop().ok_or_else(|| source.bad("no message to read"))
+}
+
+/// Reads the bodies of several messages at once, on as many threads as are worth it. Of each, those buffers that `wanted`
+/// says; the others are not looked at, and become empty. Otherwise as [`load`].
+pub(crate) fn load_all(
+    source: &Source,
+    frames: &[Frame],
+    wanted: impl Fn(&Frame) -> Result<Option<Vec<bool>>>,
+) -> Result<Vec<Body>> {
+    let mut plans = Vec::with_capacity(frames.len());
+    for frame in frames {
+        plans.push(Plan::of(source, frame, wanted(frame)?.as_deref())?);
+    }
+    let mut regions = Vec::with_capacity(plans.len());
+    for plan in &plans {
+        let failed = |error| source.bad(format!("no memory for {} bytes: {error}", plan.size));
+        regions.push(Region::new(plan.size).map_err(failed)?);
+    }
+    let parts = plans.iter().zip(&mut regions).flat_map(|(plan, region)| parts(&plan.pieces, region.bytes_mut()));
+    inflate::fill(source, parts.collect())?;
+    let bodies = plans.into_iter().zip(regions);
+    Ok(bodies.map(|(plan, region)| Body { flatbuffer: plan.flatbuffer, data: region.into_buffer() }).collect())
+}
+
+/// Where the buffers of a message are, and where they go.
+struct Plan {
+    flatbuffer: Vec<u8>,
+    pieces: Vec<Piece>,
+    /// Bytes of memory for all of them.
+    size: usize,
+}
+
+impl Plan {
+    fn of(source: &Source, frame: &Frame, wanted: Option<&[bool]>) -> Result<Self> {
+        let message = frame.message(source.path())?;
+        let bad = |problem: String| source.bad(format!("the message at byte {}: {problem}", frame.offset()));
+        let Some(batch) = record_batch(&message) else {
+            return Err(bad(format!("of kind {:?} where batches were expected", frame.kind())));
+        };
+        check_batch(&batch, frame.body_len()).map_err(bad)?;
+        let codec = batch.compression().map(|compression| compression.codec());
+        let mut pieces = Vec::new();
+        let mut size = 0_usize;
+        for (index, place) in batch.buffers().iter().flatten().enumerate() {
+            let piece = if wanted.is_none_or(|wanted| wanted.get(index) == Some(&true)) {
+                piece(source, frame, place, codec).map_err(|error| error.map_problem(bad))?
+            } else {
+                Piece { offset: 0, len: 0, encoding: Encoding::Plain, size: 0, at: 0 }
+            };
+            let at = size.next_multiple_of(ALIGNMENT);
+            let more = || bad("buffers of more bytes than there can be".to_owned());
+            size = at.checked_add(piece.size).ok_or_else(more)?;
+            pieces.push(Piece { at, ..piece });
+        }
+        // Both are lengths in memory: far below 2^63.
+        let places: Vec<Place> = pieces.iter().map(|piece| Place::new(piece.at as i64, piece.size as i64)).collect();
+        let without = || bad("without a batch".to_owned());
+        let flatbuffer = with_buffers(&message, &places, size, None).ok_or_else(without)?;
+        Ok(Self { flatbuffer, pieces, size })
+    }
+}
+
+/// Each piece with its own part of `memory`.
+fn parts<'a>(pieces: &[Piece], mut memory: &'a mut [u8]) -> Vec<Part<'a>> {
+    let mut parts = Vec::with_capacity(pieces.len());
+    let mut start = 0;
+    for piece in pieces {
+        let (_, rest) = memory.split_at_mut(piece.at - start);
+        let (target, rest) = rest.split_at_mut(piece.size);
+        memory = rest;
+        start = piece.at + piece.size;
+        if !target.is_empty() {
+            parts.push(Part { offset: piece.offset, len: piece.len, encoding: piece.encoding, target });
+        }
+    }
+    parts
+}
+
+/// Why a buffer cannot be read: the file's fault, or the system's.
+enum Failed {
+    Problem(String),
+    Error(Error),
+}
+
+impl Failed {
+    fn map_problem(self, bad: impl Fn(String) -> Error) -> Error {
+        match self {
+            Self::Problem(problem) => bad(problem),
+            Self::Error(error) => error,
+        }
+    }
+}
+
+/// Where a buffer is, which has been held against the body, and how large it says that it is.
+fn piece(source: &Source, frame: &Frame, place: &Place, codec: Option<CompressionType>) -> Result<Piece, Failed> {
+    // Both are not negative: `check_batch` has seen them.
+    let (offset, len) = (frame.body_offset() + place.offset() as u64, place.length() as usize);
+    let plain = |skipped: usize| Piece {
+        offset: offset + skipped as u64,
+        len: len - skipped,
+        encoding: Encoding::Plain,
+        size: len - skipped,
+        at: 0,
+    };
+    let Some(codec) = codec.filter(|_| len > 0) else { return Ok(plain(0)) };
+    if len < PREFIX {
+        return Err(Failed::Problem(format!("a compressed buffer of {len} bytes, which cannot say its size")));
+    }
+    let mut prefix = [0; PREFIX];
+    source.read_exact_at(&mut prefix, offset).map_err(Failed::Error)?;
+    let announced = i64::from_le_bytes(prefix);
+    if announced == STORED {
+        return Ok(plain(PREFIX));
+    }
+    let encoding = match codec {
+        CompressionType::LZ4_FRAME => Encoding::Lz4,
+        CompressionType::ZSTD => Encoding::Zstd,
+        other => return Err(Failed::Problem(format!("a compression {other:?} that we do not know"))),
+    };
+    let size = size(announced, len - PREFIX, encoding).map_err(Failed::Problem)?;
+    Ok(Piece { size, encoding, ..plain(PREFIX) })
+}
+
+/// Holds the size that a compressed buffer announces against what its codec could make of its bytes.
+fn size(announced: i64, compressed: usize, encoding: Encoding) -> Result<usize, String> {
+    // Each byte of an LZ4 sequence's length adds 255 bytes. The smallest Zstandard block takes 4 bytes, and no block
+    // holds more than 128 KiB.
+    let ratio = if encoding == Encoding::Lz4 { 255 } else { 32 << 10 };
+    match usize::try_from(announced) {
+        Ok(size) if size <= compressed.saturating_mul(ratio) => Ok(size),
+        Ok(size) => Err(format!("{compressed} compressed bytes that announce {size}")),
+        Err(_) => Err(format!("a compressed buffer that announces {announced} bytes")),
+    }
+}
+
+fn check_batch(batch: &RecordBatch<'_>, body_len: usize) -> Result<(), String> {
+    if batch.length() < 0 {
+        return Err(format!("a batch of {} rows", batch.length()));
+    }
+    for node in batch.nodes().iter().flatten() {
+        if node.length() < 0 || node.null_count() < 0 || node.null_count() > node.length() {
+            return Err(format!("a column of {} values, {} of them null", node.length(), node.null_count()));
+        }
+    }
+    let mut sum = 0_usize;
+    for buffer in batch.buffers().iter().flatten() {
+        let end = usize::try_from(buffer.offset())
+            .ok()
+            .zip(usize::try_from(buffer.length()).ok())
+            .and_then(|(offset, length)| offset.checked_add(length));
+        if end.is_none_or(|end| end > body_len) {
+            let (length, offset) = (buffer.length(), buffer.offset());
+            return Err(format!("a buffer of {length} bytes at {offset} in a body of {body_len}"));
+        }
+        sum = sum.saturating_add(buffer.length() as usize);
+    }
+    // Else a small file could ask for its bytes again and again.
+    if sum > body_len { Err(format!("buffers of {sum} bytes in a body of {body_len}")) } else { Ok(()) }
+}

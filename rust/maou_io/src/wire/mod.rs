@@ -1,0 +1,26 @@
+//! Arrow IPC on the disk: messages, compressed buffers, and the memory that they are read into.
+//!
+//! Arrow's own crate turns messages into arrays and arrays into messages. What lies between those and the file is here:
+//! every length is checked before it is believed, and buffers are compressed and decompressed side by side.
+
+mod body;
+mod checksum;
+mod deflate;
+mod encode;
+mod frame;
+mod heap;
+mod inflate;
+mod layout;
+mod lz4;
+mod message;
+mod output;
+mod realign;
+mod region;
+mod rope;
+mod stream;
+
+pub(crate) use body::{Body, load, load_all};
+pub(crate) use checksum::{Checksums, Hasher};
+pub(crate) use encode::{FileEncoder, MAGIC};
+pub(crate) use frame::{Frame, Source};
+pub(crate) use layout::wanted_buffers;

@@ -1,0 +1,91 @@
+//! Files read in part: some columns, some rows, a batch at a time.
+
+#![expect(clippy::needless_pass_by_value, reason = "arguments out of Python are owned, so that they outlive `detach`")]
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use maou_io::{BatchReader, Error};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::capsule::PyRecordBatch;
+use crate::error::{count, to_python};
+
+/// The batches of a file, one after the other; one is in memory at a time.
+#[pyclass(frozen, name = "BatchIterator", module = "maou._rust.maou_io")]
+pub(crate) struct PyBatchIterator(Mutex<Batches>);
+
+struct Batches {
+    reader: BatchReader,
+    /// What is left of a batch that was longer than wanted.
+    rest: Option<maou_io::RecordBatch>,
+    most: usize,
+}
+
+/// Opens `path` for the selected `columns` and the half-open range of `rows`.
+pub(crate) fn open(
+    path: &std::path::Path,
+    columns: Option<&[String]>,
+    rows: Option<(u64, u64)>,
+) -> Result<BatchReader, Error> {
+    let mut reader = BatchReader::open(path)?;
+    if let Some(columns) = columns {
+        reader = reader.with_columns(columns)?;
+    }
+    Ok(match rows {
+        Some((start, end)) => reader.with_rows(start..end),
+        None => reader,
+    })
+}
+
+/// Iterate over the batches of an Arrow IPC file or stream; `batch_rows` cuts those that have more rows.
+#[pyfunction]
+#[pyo3(signature = (path, columns=None, batch_rows=None, rows=None))]
+pub(crate) fn iter_feather(
+    py: Python<'_>,
+    path: PathBuf,
+    columns: Option<Vec<String>>,
+    batch_rows: Option<i64>,
+    rows: Option<(u64, u64)>,
+) -> PyResult<PyBatchIterator> {
+    let most = match batch_rows {
+        None => usize::MAX,
+        Some(0) => return Err(PyValueError::new_err("batch_rows is 0: a batch has at least 1 row")),
+        Some(rows) => count("batch_rows", rows)?,
+    };
+    let reader = py.detach(|| open(&path, columns.as_deref(), rows)).map_err(to_python)?;
+    Ok(PyBatchIterator(Mutex::new(Batches { reader, rest: None, most })))
+}
+
+#[pymethods]
+impl PyBatchIterator {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<PyRecordBatch>> {
+        py.detach(|| {
+            let mut batches = self.0.try_lock().map_err(|_| PyRuntimeError::new_err("another thread is reading"))?;
+            batches.next().map_err(to_python)
+        })
+        .map(|batch| batch.map(PyRecordBatch::from))
+    }
+}
+
+impl Batches {
+    fn next(&mut self) -> Result<Option<maou_io::RecordBatch>, Error> {
+        let batch = match self.rest.take() {
+            Some(rest) => rest,
+            None => match self.reader.next().transpose()? {
+                Some(batch) => batch,
+                None => return Ok(None),
+            },
+        };
+        if batch.num_rows() <= self.most {
+            return Ok(Some(batch));
+        }
+        self.rest = Some(batch.slice(self.most, batch.num_rows() - self.most));
+        Ok(Some(batch.slice(0, self.most)))
+    }
+}
