@@ -1,5 +1,6 @@
 //! Reading files, whole or in part.
 
+mod check;
 mod open;
 mod selection;
 
@@ -9,8 +10,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_data::UnsafeFlag;
 use arrow_ipc::MessageHeader;
-use arrow_ipc::reader::{read_dictionary, read_record_batch};
+use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary};
 use arrow_schema::{ArrowError, SchemaRef};
 
 use crate::coerce::coerce_record;
@@ -128,8 +130,8 @@ impl BatchReader {
         }
         self.cursor = Cursor::Ended;
         let bodies = wire::load_all(&self.source, &frames, |frame| self.wanted(frame))?;
-        let batches = bodies.iter().zip(slices);
-        batches.map(|(body, slice)| Ok(sliced(&self.decode_batch(body)?, slice))).collect()
+        let batches = self.decode(&bodies)?;
+        Ok(batches.iter().zip(slices).map(|(batch, slice)| sliced(batch, slice)).collect())
     }
 
     /// All rows that are still to come, as one batch. Where there is no batch, one without rows.
@@ -159,7 +161,7 @@ impl BatchReader {
                     let Some(slice) = self.selection.slice(rows) else { continue };
                     let wanted = self.wanted(&frame)?;
                     let body = wire::load(&self.source, &frame, wanted.as_deref())?;
-                    return Ok(Some(sliced(&self.decode_batch(&body)?, slice)));
+                    return Ok(self.decode(&[body])?.first().map(|batch| sliced(batch, slice)));
                 }
                 MessageHeader::DictionaryBatch => self.decode_dictionary(&frame)?,
                 kind => {
@@ -191,35 +193,61 @@ impl BatchReader {
             .map_err(|error| self.source.bad(error))
     }
 
-    /// Checks what the bytes are to be (offsets, UTF-8), column by column on the threads that are worth it.
-    fn decode_batch(&self, body: &Body) -> Result<RecordBatch> {
+    /// The batches in `bodies`, column by column on the threads that are worth it.
+    fn decode(&self, bodies: &[Body]) -> Result<Vec<RecordBatch>> {
+        let columns = self.selected();
+        let bytes: usize = bodies.iter().map(|body| body.data.len()).sum();
+        let tasks: Vec<_> =
+            (0..bodies.len()).flat_map(|body| (0..columns.len()).map(move |place| (body, place))).collect();
+        let threads = threads::worth(bytes / CHECKED_PER_COPIED, tasks.len());
+        let decoded = Mutex::new(vec![vec![None; columns.len()]; bodies.len()]);
+        let decode_one = |(): &mut (), (body, place): (usize, usize)| {
+            let column = self.decode_column(&bodies[body], columns[place])?;
+            decoded.lock().unwrap_or_else(PoisonError::into_inner)[body][place] = Some(column);
+            Ok(())
+        };
+        threads::for_each(tasks, threads, || (), decode_one)?;
+        let decoded = decoded.into_inner().unwrap_or_else(PoisonError::into_inner);
+        bodies.iter().zip(decoded).map(|(body, columns)| self.assemble(body, columns)).collect()
+    }
+
+    fn assemble(&self, body: &Body, columns: Vec<Option<ArrayRef>>) -> Result<RecordBatch> {
+        let message = body.message(self.source.path())?;
+        let rows = message.header_as_record_batch().and_then(|batch| usize::try_from(batch.length()).ok());
+        let rows = RecordBatchOptions::new().with_row_count(rows);
+        let columns = columns.into_iter().flatten().collect();
+        no_panic(|| RecordBatch::try_new_with_options(self.schema(), columns, &rows))
+            .map_err(|error| self.source.bad(error))
+    }
+
+    /// One column, whose values have been checked.
+    fn decode_column(&self, body: &Body, index: usize) -> Result<ArrayRef> {
         let message = body.message(self.source.path())?;
         let Some(batch) = message.header_as_record_batch() else {
             return Err(self.source.bad("a batch message without a batch"));
         };
-        let decode = |columns: Option<&[usize]>| {
-            let (schema, version) = (Arc::clone(&self.schema), message.version());
-            no_panic(|| read_record_batch(&body.data, batch, schema, &self.dictionaries, columns, &version))
-                .map_err(|error| self.source.bad(error))
-        };
-        let columns = self.selection.selected();
-        let count = columns.map_or(self.schema.fields().len(), <[usize]>::len);
-        let threads = threads::worth(body.data.len() / CHECKED_PER_COPIED, count);
-        if threads == 1 {
-            return decode(columns);
-        }
-        let decoded = Mutex::new(vec![None; count]);
-        let places = (0..count).map(|place| (place, columns.map_or(place, |columns| columns[place])));
-        let decode_one = |(): &mut (), (place, index): (usize, usize)| {
-            let column = Arc::clone(decode(Some(&[index]))?.column(0));
-            decoded.lock().unwrap_or_else(PoisonError::into_inner)[place] = Some(column);
-            Ok(())
-        };
-        threads::for_each(places.collect(), threads, || (), decode_one)?;
-        let columns = decoded.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect();
-        let rows = RecordBatchOptions::new().with_row_count(usize::try_from(batch.length()).ok());
-        no_panic(|| RecordBatch::try_new_with_options(self.schema(), columns, &rows))
-            .map_err(|error| self.source.bad(error))
+        let is_known = check::is_known(self.schema.field(index).data_type());
+        let mut unchecked = UnsafeFlag::new();
+        // SAFETY: what is decoded unchecked is checked right below, before anybody can use it.
+        unsafe { unchecked.set(is_known) };
+        let version = message.version();
+        no_panic(|| {
+            let decoder =
+                RecordBatchDecoder::try_new(&body.data, batch, Arc::clone(&self.schema), &self.dictionaries, &version)?;
+            let decoded =
+                decoder.with_projection(Some(&[index])).with_skip_validation(unchecked).read_record_batch()?;
+            let column = Arc::clone(decoded.column(0));
+            if is_known {
+                check::check(&column)?;
+            }
+            Ok(column)
+        })
+        .map_err(|error| self.source.bad(error))
+    }
+
+    /// Indices of the columns that are wanted, in their order.
+    fn selected(&self) -> Vec<usize> {
+        self.selection.selected().map_or_else(|| (0..self.schema.fields().len()).collect(), <[usize]>::to_vec)
     }
 }
 

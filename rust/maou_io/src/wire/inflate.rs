@@ -1,5 +1,7 @@
 //! Buffers from a file into memory, decompressed, on as many threads as are worth it.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::frame::Source;
 use super::lz4::{self, BLOCK_HEADER, Block, CHECKSUM, Header, LONGEST_HEADER, Linked};
 use super::output::{Output, Room};
@@ -39,18 +41,26 @@ enum Kind {
     Zstd,
 }
 
-/// What a thread needs and uses again.
+/// What a thread needs and uses again, in this call and in later ones.
 #[derive(Default)]
 struct Scratch {
     compressed: Compressed,
-    /// Where so much is read that it does not stay in the cache.
-    staged: Option<Vec<u8>>,
+    staged: Vec<u8>,
 }
 
 #[derive(Default)]
 struct Compressed {
     bytes: Vec<u8>,
 }
+
+/// Those that no thread uses now.
+static SPARE: Mutex<Vec<Scratch>> = Mutex::new(Vec::new());
+/// Bytes of the largest that is kept.
+const KEPT: usize = 4 << 20;
+
+/// One of them, until it is dropped.
+#[derive(Default)]
+struct Borrowed(Scratch);
 
 /// Decompressed bytes of a task: enough that a thread is not forever asking for the next, few enough to share evenly.
 const TASK: usize = 2 << 20;
@@ -67,7 +77,6 @@ const READ: usize = 256 << 10;
 pub(crate) fn fill(source: &Source, parts: Vec<Part<'_>>) -> Result<()> {
     let bytes = parts.iter().map(|part| part.target.len()).sum();
     let threads = threads::worth(bytes, usize::MAX);
-    let scratch = || Scratch { compressed: Compressed::default(), staged: (bytes > LARGE).then(Vec::new) };
     let mut tasks = Vec::with_capacity(parts.len());
     for part in parts {
         plan(source, part, threads > 1, &mut tasks)?;
@@ -75,7 +84,8 @@ pub(crate) fn fill(source: &Source, parts: Vec<Part<'_>>) -> Result<()> {
     // The long ones first: nobody should begin one when all others are done.
     tasks.sort_by_key(|task| std::cmp::Reverse(task.target.len()));
     let threads = threads.min(tasks.len());
-    threads::for_each(tasks, threads, scratch, |scratch, task| run(source, scratch, task))
+    let past_cache = bytes > LARGE;
+    threads::for_each(tasks, threads, Borrowed::new, |scratch, task| run(source, &mut scratch.0, past_cache, task))
 }
 
 /// The tasks of a part; `shared` among threads it is divided.
@@ -96,7 +106,7 @@ fn plan<'a>(source: &Source, part: Part<'a>, shared: bool, tasks: &mut Vec<Task<
         Encoding::Lz4 => {
             let whole = Task { offset, len, kind: Kind::Lz4Frame, target };
             match if divided { blocks(source, &whole)? } else { None } {
-                Some((header, starts)) => divide(whole.target, header, &starts, tasks),
+                Some((header, blocks)) => divide(whole.target, header, &blocks, tasks),
                 None => tasks.push(whole),
             }
         }
@@ -104,8 +114,11 @@ fn plan<'a>(source: &Source, part: Part<'a>, shared: bool, tasks: &mut Vec<Task<
     Ok(())
 }
 
-/// Where the blocks of a frame are, with the end of the last; nothing where they have to be read one after the other.
-fn blocks(source: &Source, frame: &Task<'_>) -> Result<Option<(Header, Vec<u64>)>> {
+/// Each with its place in the file, the frame's end included.
+type Blocks = Vec<(u64, Block)>;
+
+/// The blocks of a frame; nothing where they have to be read one after the other.
+fn blocks(source: &Source, frame: &Task<'_>) -> Result<Option<(Header, Blocks)>> {
     let end = frame.offset + frame.len as u64;
     let mut start = [0; LONGEST_HEADER];
     let start = &mut start[..LONGEST_HEADER.min(frame.len)];
@@ -117,48 +130,81 @@ fn blocks(source: &Source, frame: &Task<'_>) -> Result<Option<(Header, Vec<u64>)
     let count = frame.target.len().div_ceil(header.block_size);
     let behind = if header.block_checksums { CHECKSUM } else { 0 };
     let mut at = frame.offset + header.len as u64;
-    let mut starts = Vec::with_capacity(count + 1);
+    let mut blocks = Vec::with_capacity(count + 1);
     while at + BLOCK_HEADER as u64 <= end {
-        starts.push(at);
         let mut bytes = [0; BLOCK_HEADER];
         source.read_exact_at(&mut bytes, at)?;
-        match Block::parse(bytes) {
+        let block = Block::parse(bytes);
+        blocks.push((at, block));
+        match block {
             Block::Compressed(len) | Block::Stored(len) => at += (BLOCK_HEADER + len + behind) as u64,
             // As many as there would be if all were full: then all are, or the first that is not will be found.
-            Block::End => return Ok((starts.len() == count + 1).then_some((header, starts))),
+            Block::End => return Ok((blocks.len() == count + 1).then_some((header, blocks))),
         }
     }
     Ok(None)
 }
 
-fn divide<'a>(target: &'a mut [u8], header: Header, starts: &[u64], tasks: &mut Vec<Task<'a>>) {
+/// Some blocks for each task. One that is stored is read to where it belongs.
+fn divide<'a>(target: &'a mut [u8], header: Header, blocks: &[(u64, Block)], tasks: &mut Vec<Task<'a>>) {
     let together = (TASK / header.block_size).max(1);
-    let targets = target.chunks_mut(together * header.block_size);
-    for (index, target) in targets.enumerate() {
-        let first = index * together;
-        let last = (first + together).min(starts.len() - 1);
-        let (offset, end) = (starts[first], starts[last]);
-        // Both lie in the file, whose blocks are at most 2 GiB each.
-        tasks.push(Task { offset, len: (end - offset) as usize, kind: Kind::Lz4Blocks(header), target });
+    let is_plain = |block: Block| matches!(block, Block::Stored(_)) && !header.block_checksums;
+    let mut rest = target;
+    let mut index = 0;
+    while !rest.is_empty() {
+        let group = blocks[index..].iter().take(together);
+        let compressed = group.take_while(|(_, block)| !is_plain(*block) && *block != Block::End).count();
+        let count = compressed.max(1);
+        let (target, behind) = rest.split_at_mut(rest.len().min(count * header.block_size));
+        rest = behind;
+        let (offset, block) = blocks[index];
+        index += count;
+        match block {
+            Block::Stored(len) if is_plain(block) && len == target.len() => {
+                tasks.push(Task { offset: offset + BLOCK_HEADER as u64, len, kind: Kind::Plain, target });
+            }
+            _ => {
+                // Both lie in the file, whose blocks are at most 2 GiB each.
+                let len = (blocks[index].0 - offset) as usize;
+                tasks.push(Task { offset, len, kind: Kind::Lz4Blocks(header), target });
+            }
+        }
     }
 }
 
-fn run(source: &Source, scratch: &mut Scratch, task: Task<'_>) -> Result<()> {
+fn run(source: &Source, scratch: &mut Scratch, past_cache: bool, task: Task<'_>) -> Result<()> {
     let Task { offset, len, kind, target } = task;
     let Scratch { compressed, staged } = scratch;
+    let staged = past_cache.then_some(staged);
     let done = match kind {
         Kind::Plain => return source.read_exact_at(target, offset),
         Kind::Zstd => zstd(compressed.read(source, offset, len)?, target),
         Kind::Lz4Frame => {
             let bytes = Bytes { source, next: offset, end: offset + len as u64, start: 0, compressed };
-            return whole_frame(bytes, target, staged.as_mut());
+            return whole_frame(bytes, target, staged);
         }
         Kind::Lz4Blocks(header) => {
-            let output = Output::new(target, staged.as_mut(), header.block_size);
+            let output = Output::new(target, staged, header.block_size);
             independent_blocks(compressed.read(source, offset, len)?, header, output)
         }
     };
     done.map_err(|problem| source.bad(problem))
+}
+
+impl Borrowed {
+    fn new() -> Self {
+        Self(SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default())
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        let scratch = std::mem::take(&mut self.0);
+        let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < threads::threads() && scratch.compressed.bytes.len() <= KEPT {
+            spare.push(scratch);
+        }
+    }
 }
 
 impl Compressed {
