@@ -54,7 +54,7 @@ pub use arrow_array::RecordBatch;
 pub use coerce::coerce_record;
 pub use error::{Error, Result};
 pub use merge::merge_feather_files;
-pub use read::{BatchReader, concat, load_feather_batches, load_feather_file, load_record};
+pub use read::{BatchReader, STEP_BYTES, concat, load_feather_batches, load_feather_file, load_record};
 pub use schema::RecordKind;
 pub use split::split_feather_file;
 pub use threads::{set_threads, threads};

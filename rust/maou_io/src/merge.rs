@@ -9,13 +9,14 @@ use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use crate::coerce::coerce_array;
 use crate::error::{Error, Result};
 use crate::pieces::Pieces;
-use crate::read::BatchReader;
+use crate::read::{BatchReader, STEP_BYTES};
 
 /// Merges files into files of at most `rows_per_chunk` rows, in the order of `paths`.
 ///
 /// They are `{output_prefix}_chunk0000.feather` and so on in `output_dir`, which is made if it is missing. Batches are
 /// never split: a batch that does not fit opens the next chunk, and one that is larger than `rows_per_chunk` has a chunk
-/// of its own. Files without rows contribute nothing. One batch is in memory at a time.
+/// of its own. Files without rows contribute nothing. One batch is in memory at a time,
+/// of a large one [`STEP_BYTES`](crate::STEP_BYTES).
 ///
 /// Columns go by name. Where files differ in how they store strings (`Utf8`, `LargeUtf8`, `Utf8View`) or binaries, the
 /// result has the `Large` type. Dictionaries become their values.
@@ -62,7 +63,7 @@ pub fn merge_feather_files(
 
     let mut pieces = Pieces::create(output_dir, OsStr::new(&prefix), Arc::clone(&schema))?;
     for path in inputs {
-        for batch in BatchReader::open(path)? {
+        for batch in BatchReader::open(path)?.with_steps(STEP_BYTES) {
             let batch = conform(&batch?, &schema).map_err(|problem| Error::data(path, problem))?;
             if batch.num_rows() == 0 {
                 continue;

@@ -3,6 +3,7 @@
 mod check;
 mod open;
 mod selection;
+mod steps;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -23,6 +24,10 @@ use crate::threads;
 use crate::wire::{self, Body, Frame, Source};
 pub(crate) use open::footer;
 use selection::Selection;
+use steps::Steps;
+
+/// Bytes of a batch that are in memory at a time where files are split, merged or iterated over.
+pub const STEP_BYTES: usize = 64 << 20;
 
 /// Checking a byte takes so much less than copying one.
 const CHECKED_PER_COPIED: usize = 4;
@@ -38,6 +43,9 @@ pub struct BatchReader {
     /// Of the file: a part of its columns may be selected.
     schema: SchemaRef,
     selection: Selection,
+    /// Bytes of a batch above which it is read in parts, and what is left of one that is.
+    most: usize,
+    steps: Option<Steps>,
     /// The values of dictionary columns, by the ids that the schema has for them.
     dictionaries: HashMap<i64, ArrayRef>,
 }
@@ -86,6 +94,13 @@ impl BatchReader {
     /// Gives only the rows of `rows`, counted from the beginning of the file. Of batches without any, no data is read.
     pub fn with_rows(mut self, rows: Range<u64>) -> Self {
         self.selection.rows(rows);
+        self
+    }
+
+    /// Gives batches that would take more than `bytes` of memory in parts that take about as much, and reads them a part
+    /// at a time. Batches with columns of views, dictionaries, structs or unions are given whole all the same.
+    pub fn with_steps(mut self, bytes: usize) -> Self {
+        self.most = bytes;
         self
     }
 
@@ -152,6 +167,12 @@ impl BatchReader {
     }
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        if let Some(steps) = &mut self.steps {
+            if let Some(batch) = steps.next(&self.source)? {
+                return Ok(Some(batch));
+            }
+            self.steps = None;
+        }
         while !self.selection.is_over()
             && let Some(frame) = self.cursor.advance(&self.source)?
         {
@@ -160,6 +181,10 @@ impl BatchReader {
                     let rows = frame.rows(self.source.path())?;
                     let Some(slice) = self.selection.slice(rows) else { continue };
                     let wanted = self.wanted(&frame)?;
+                    self.steps = self.steps(&frame, wanted.as_deref(), slice.clone())?;
+                    if let Some(steps) = &mut self.steps {
+                        return steps.next(&self.source);
+                    }
                     let body = wire::load(&self.source, &frame, wanted.as_deref())?;
                     return Ok(self.decode(&[body])?.first().map(|batch| sliced(batch, slice)));
                 }
@@ -170,6 +195,23 @@ impl BatchReader {
             }
         }
         Ok(None)
+    }
+
+    /// A batch in parts, where it is too large to be read at once.
+    fn steps(&self, frame: &Frame, wanted: Option<&[bool]>, rows: Range<usize>) -> Result<Option<Steps>> {
+        if self.most == usize::MAX || rows.is_empty() {
+            return Ok(None);
+        }
+        let size = wire::size(&self.source, frame, wanted)?;
+        let types = self.schema.fields().iter().map(|field| field.data_type());
+        if size <= self.most || !types.into_iter().all(wire::is_readable) {
+            return Ok(None);
+        }
+        // Each row takes its share.
+        let all = usize::try_from(frame.rows(self.source.path())?).unwrap_or(usize::MAX);
+        let step = (all as f64 / size as f64 * self.most as f64) as usize;
+        let selected = (self.schema(), &self.selected()[..]);
+        Steps::new(&self.source, frame, &self.schema, selected, rows, (step, self.most)).map(Some)
     }
 
     /// For each buffer of a batch, whether a selected column needs it. Nothing: all of them.

@@ -2,12 +2,13 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::pieces::Pieces;
-use crate::read::BatchReader;
+use crate::read::{BatchReader, STEP_BYTES};
 
 /// Splits a file into files of `rows_per_file` rows, the last one of what remains.
 ///
 /// They are `{stem}_split0000.feather` and so on in `output_dir`, which is made if it is missing. A file that is small
-/// enough already is returned as it is, and a file without rows gives nothing. One batch is in memory at a time.
+/// enough already is returned as it is, and a file without rows gives nothing. One batch is in memory at a time, of a large one
+/// [`STEP_BYTES`](crate::STEP_BYTES).
 ///
 /// # Errors
 ///
@@ -53,7 +54,7 @@ fn split(
     let mut prefix = path.file_stem().unwrap_or(path.as_os_str()).to_owned();
     prefix.push("_split");
     let mut pieces = Pieces::create(output_dir, &prefix, reader.schema())?;
-    for batch in reader {
+    for batch in reader.with_steps(STEP_BYTES) {
         let mut rest = batch?;
         while rest.num_rows() > 0 {
             let rows = rest.num_rows().min(rows_per_file - pieces.rows());

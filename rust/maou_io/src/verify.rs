@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::read::{BatchReader, footer, frame_at};
+use crate::read::{BatchReader, STEP_BYTES, footer, frame_at};
 use crate::wire::{Frame, Hasher, Source};
 
 /// What [`verify`] found out about a file that is whole.
@@ -21,7 +21,7 @@ const CHUNK: usize = 1 << 20;
 
 /// Reads all of a file, and holds it against the checksums in its footer.
 ///
-/// One batch is in memory at a time.
+/// One batch is in memory at a time, of a large one [`STEP_BYTES`](crate::STEP_BYTES).
 ///
 /// # Errors
 ///
@@ -43,7 +43,7 @@ pub fn verify(path: &Path) -> Result<Verified> {
     let reader = BatchReader::open(path)?;
     let checksums = if reader.is_stream() { false } else { hold_against_checksums(path)? };
     let mut verified = Verified { rows: 0, batches: 0, checksums };
-    for batch in reader {
+    for batch in reader.with_steps(STEP_BYTES) {
         verified.rows += batch?.num_rows() as u64;
         verified.batches += 1;
     }

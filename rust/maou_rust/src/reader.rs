@@ -5,14 +5,14 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use maou_io::{BatchReader, Error};
+use maou_io::{BatchReader, Error, STEP_BYTES};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::capsule::PyRecordBatch;
 use crate::error::{count, to_python};
 
-/// The batches of a file, one after the other; one is in memory at a time.
+/// The batches of a file, one after the other; one is in memory at a time, or a part of one.
 #[pyclass(frozen, name = "BatchIterator", module = "maou._rust.maou_io")]
 pub(crate) struct PyBatchIterator(Mutex<Batches>);
 
@@ -39,7 +39,8 @@ pub(crate) fn open(
     })
 }
 
-/// Iterate over the batches of an Arrow IPC file or stream; `batch_rows` cuts those that have more rows.
+/// Iterate over the batches of an Arrow IPC file or stream; `batch_rows` cuts those that have more rows. Those of more than
+/// 64 MiB come in parts.
 #[pyfunction]
 #[pyo3(signature = (path, columns=None, batch_rows=None, rows=None))]
 pub(crate) fn iter_feather(
@@ -54,7 +55,7 @@ pub(crate) fn iter_feather(
         Some(0) => return Err(PyValueError::new_err("batch_rows is 0: a batch has at least 1 row")),
         Some(rows) => count("batch_rows", rows)?,
     };
-    let reader = py.detach(|| open(&path, columns.as_deref(), rows)).map_err(to_python)?;
+    let reader = py.detach(|| open(&path, columns.as_deref(), rows)).map_err(to_python)?.with_steps(STEP_BYTES);
     Ok(PyBatchIterator(Mutex::new(Batches { reader, rest: None, most })))
 }
 

@@ -56,19 +56,23 @@ fn open_stream(source: Source) -> Result<BatchReader> {
     let message = frame.message(source.path())?;
     let schema = schema(message.header_as_schema()).map_err(|error| source.bad(error))?;
     let cursor = Cursor::Stream { next: frame.end() };
-    Ok(BatchReader { source, cursor, schema, selection: Selection::default(), dictionaries: HashMap::new() })
+    Ok(reader(source, cursor, schema))
 }
 
 fn open_file(source: Source) -> Result<BatchReader> {
     let Footer { schema, dictionaries, batches, .. } = footer(&source)?;
     let cursor = Cursor::File { blocks: batches.into_iter() };
-    let mut reader =
-        BatchReader { source, cursor, schema, selection: Selection::default(), dictionaries: HashMap::new() };
+    let mut reader = reader(source, cursor, schema);
     for offset in dictionaries {
         let frame = frame_at(&reader.source, offset)?;
         reader.decode_dictionary(&frame)?;
     }
     Ok(reader)
+}
+
+fn reader(source: Source, cursor: Cursor, schema: SchemaRef) -> BatchReader {
+    let (selection, dictionaries) = (Selection::default(), HashMap::new());
+    BatchReader { source, cursor, schema, selection, most: usize::MAX, steps: None, dictionaries }
 }
 
 /// The footer of a *file*.

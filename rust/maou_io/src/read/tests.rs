@@ -269,3 +269,102 @@ fn what_is_not_selected_is_not_looked_at() {
     let numbers = BatchReader::open(&path).unwrap().with_columns(&["n"]).unwrap().read_all().unwrap();
     assert_eq!(numbers, [batch.project(&[0]).unwrap()]);
 }
+
+/// Every type that can be read in parts, with nulls.
+fn steppable(rows: i32) -> RecordBatch {
+    use arrow_array::types::{Int16Type, UInt8Type};
+    use arrow_array::{BinaryArray, BooleanArray, FixedSizeListArray, Float32Array, LargeBinaryArray, LargeListArray};
+    use arrow_array::{ListArray, NullArray, StringArray};
+
+    let some = |n: i32| (n % 7 != 3).then_some(n);
+    let text = |n: i32| some(n).map(|n| "将棋 ".repeat((n % 5) as usize) + &n.to_string());
+    let range = || 0..rows;
+    let columns: [(&str, ArrayRef); 11] = [
+        ("null", Arc::new(NullArray::new(rows as usize))),
+        ("bool", Arc::new(range().map(|n| some(n).map(|n| n % 3 == 0)).collect::<BooleanArray>())),
+        ("int", Arc::new(range().map(|n| some(n).map(|n| n as i16)).collect::<Int16Array>())),
+        ("float", Arc::new(Float32Array::from_iter_values(range().map(|n| n as f32 / 3.0)))),
+        ("text", Arc::new(range().map(text).collect::<StringArray>())),
+        ("large_text", Arc::new(range().map(text).collect::<LargeStringArray>())),
+        ("binary", Arc::new(range().map(text).collect::<BinaryArray>())),
+        ("large_binary", Arc::new(range().map(text).collect::<LargeBinaryArray>())),
+        (
+            "list",
+            Arc::new(ListArray::from_iter_primitive::<Int16Type, _, _>(
+                range().map(|n| some(n).map(|n| (0..n % 4).map(|m| Some(m as i16)))),
+            )),
+        ),
+        (
+            "large_list",
+            Arc::new(LargeListArray::from_iter_primitive::<UInt8Type, _, _>(
+                range().map(|n| some(n).map(|n| (0..n % 11).map(|m| (m % 3 != 1).then_some(m as u8)))),
+            )),
+        ),
+        (
+            "fixed",
+            Arc::new(FixedSizeListArray::from_iter_primitive::<UInt8Type, _, _>(
+                range().map(|n| some(n).map(|n| (0..9).map(move |m| Some((n + m) as u8)))),
+                9,
+            )),
+        ),
+    ];
+    batch(columns)
+}
+
+#[test]
+fn a_batch_can_be_read_in_parts() {
+    let whole = steppable(1501);
+    let ours = {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.feather");
+        crate::save_feather_file(&whole, &path).unwrap();
+        fs::read(path).unwrap()
+    };
+    let others = COMPRESSIONS.map(|compression| ipc_bytes(Layout::Stream, compression, std::slice::from_ref(&whole)));
+    for bytes in others.into_iter().chain([ours]) {
+        let (_directory, path) = file(&bytes);
+        for steps in [300, 5_000, 50_000] {
+            for rows in [0..u64::MAX, 0..1, 700..1301, 1490..1501] {
+                let open = || BatchReader::open(&path).unwrap().with_rows(rows.clone()).with_steps(steps);
+                let parts = open().collect::<Result<Vec<_>>>().unwrap();
+                let (start, end) = (rows.start.min(1501) as usize, rows.end.min(1501) as usize);
+                assert!(parts.len() > 1 || end - start < 700, "{} parts", parts.len());
+                assert_eq!(
+                    concat(&whole.schema(), parts).unwrap(),
+                    whole.slice(start, end - start),
+                    "{steps} {rows:?}"
+                );
+                let columns = ["text", "null", "fixed", "text"];
+                let parts = open().with_columns(&columns).unwrap();
+                let schema = parts.schema();
+                let parts = concat(&schema, parts.collect::<Result<Vec<_>>>().unwrap()).unwrap();
+                let indices = columns.map(|name| whole.schema().index_of(name).unwrap());
+                assert_eq!(parts, whole.project(&indices).unwrap().slice(start, end - start));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_that_cannot_be_read_in_parts_is_read_whole() {
+    let (_directory, path) = file(&ipc_bytes(Layout::File, None, &[rich()]));
+    let parts = BatchReader::open(&path).unwrap().with_steps(1).collect::<Result<Vec<_>>>().unwrap();
+    assert_eq!(parts, [rich()]);
+}
+
+#[test]
+fn damage_in_a_part_is_an_error() {
+    let whole = steppable(500);
+    for compression in COMPRESSIONS {
+        let bytes = ipc_bytes(Layout::Stream, compression, std::slice::from_ref(&whole));
+        for byte in (0..bytes.len()).step_by(61) {
+            let mut damaged = bytes.clone();
+            damaged[byte] ^= 0x44;
+            let (_directory, path) = file(&damaged);
+            // An error, or other values.
+            let Ok(reader) = BatchReader::open(&path) else { continue };
+            let rows: usize = reader.with_steps(2_000).map_while(Result::ok).map(|part| part.num_rows()).sum();
+            assert!(rows <= 1 << 24);
+        }
+    }
+}

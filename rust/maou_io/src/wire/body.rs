@@ -4,11 +4,14 @@ use std::path::Path;
 
 use arrow_buffer::Buffer;
 use arrow_ipc::{Buffer as Place, CompressionType, Message, RecordBatch};
+use arrow_schema::Schema;
 
+use super::bytes::ByteStream;
 use super::frame::{Frame, Source};
 use super::inflate::{self, Encoding, Part};
 use super::message::{record_batch, with_buffers};
 use super::region::{ALIGNMENT, Region};
+use super::rows::{ColumnStream, Parts};
 use crate::error::{Error, Result};
 
 /// What Arrow's decoder is given: an uncompressed body, and the metadata that describes it.
@@ -74,6 +77,22 @@ pub(crate) fn load_all(
     inflate::fill(source, parts.collect())?;
     let bodies = plans.into_iter().zip(regions);
     Ok(bodies.map(|(plan, region)| Body { flatbuffer: plan.flatbuffer, data: region.into_buffer() }).collect())
+}
+
+/// Bytes of memory that a message's body would take.
+pub(crate) fn size(source: &Source, frame: &Frame, wanted: Option<&[bool]>) -> Result<usize> {
+    Ok(Plan::of(source, frame, wanted)?.size)
+}
+
+/// The columns of a batch message, to be read some rows at a time. Their types must be readable.
+pub(crate) fn columns(source: &Source, frame: &Frame, schema: &Schema) -> Result<Vec<ColumnStream>> {
+    let pieces = Plan::of(source, frame, None)?.pieces;
+    let buffers = pieces.iter().map(|piece| ByteStream::new(piece.offset, piece.len, piece.encoding, piece.size));
+    let message = frame.message(source.path())?;
+    let batch = record_batch(&message).ok_or_else(|| source.bad("a batch message without a batch"))?;
+    let mut parts = Parts::new(&batch, buffers.collect());
+    let columns = schema.fields().iter().map(|field| ColumnStream::new(field, &mut parts));
+    columns.collect::<Result<_, String>>().map_err(|problem| source.bad(problem))
 }
 
 /// Where the buffers of a message are, and where they go.
@@ -171,12 +190,12 @@ fn piece(source: &Source, frame: &Frame, place: &Place, codec: Option<Compressio
         CompressionType::ZSTD => Encoding::Zstd,
         other => return Err(Failed::Problem(format!("a compression {other:?} that we do not know"))),
     };
-    let size = size(announced, len - PREFIX, encoding).map_err(Failed::Problem)?;
+    let size = check_size(announced, len - PREFIX, encoding).map_err(Failed::Problem)?;
     Ok(Piece { size, encoding, ..plain(PREFIX) })
 }
 
 /// Holds the size that a compressed buffer announces against what its codec could make of its bytes.
-fn size(announced: i64, compressed: usize, encoding: Encoding) -> Result<usize, String> {
+fn check_size(announced: i64, compressed: usize, encoding: Encoding) -> Result<usize, String> {
     // Each byte of an LZ4 sequence's length adds 255 bytes. The smallest Zstandard block takes 4 bytes, and no block
     // holds more than 128 KiB.
     let ratio = if encoding == Encoding::Lz4 { 255 } else { 32 << 10 };

@@ -327,7 +327,7 @@ fn whole_frame(mut bytes: Bytes<'_>, target: &mut [u8], staged: Option<&mut Vec<
     loop {
         let block = Block::parse(bytes.take_chunk()?);
         let (Block::Compressed(len) | Block::Stored(len)) = block else { break };
-        if len > lz4_bound(header.block_size) {
+        if len > lz4::longest_block(header.block_size) {
             return Err(source.bad(format!("an LZ4 block of {len} bytes")));
         }
         let checksum = if header.block_checksums { CHECKSUM } else { 0 };
@@ -356,11 +356,6 @@ fn whole_frame(mut bytes: Bytes<'_>, target: &mut [u8], staged: Option<&mut Vec<
         lz4::check(target, bytes.take_chunk()?).map_err(bad)?;
     }
     Ok(())
-}
-
-/// The longest block that an encoder makes of so many bytes.
-fn lz4_bound(block_size: usize) -> usize {
-    block_size + block_size / 255 + 16
 }
 
 fn short(expected: usize, found: usize) -> String {

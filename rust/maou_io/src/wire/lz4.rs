@@ -114,6 +114,9 @@ pub(crate) fn decompress(block: &[u8], target: &mut [u8]) -> Result<usize, Strin
 #[derive(Debug)]
 pub(crate) struct Linked(*mut LZ4StreamDecode);
 
+// SAFETY: nobody else has what it points to, and liblz4 keeps nothing for each thread.
+unsafe impl Send for Linked {}
+
 impl Linked {
     pub(crate) fn new() -> Result<Self, String> {
         // SAFETY: gives a new one, or null.
@@ -176,6 +179,11 @@ pub(crate) fn append_block(bytes: &[u8], frame: &mut Vec<u8>) {
 /// liblz4 counts with C's integers; blocks are far shorter.
 fn c_len(len: usize) -> c_int {
     c_int::try_from(len).unwrap_or(c_int::MAX)
+}
+
+/// The longest block that an encoder makes of so many bytes.
+pub(crate) fn longest_block(block_size: usize) -> usize {
+    block_size + block_size / 255 + 16
 }
 
 /// Holds bytes against their checksum.

@@ -4,6 +4,7 @@
 //! every length is checked before it is believed, and buffers are compressed and decompressed side by side.
 
 mod body;
+mod bytes;
 mod checksum;
 mod deflate;
 mod encode;
@@ -17,10 +18,12 @@ mod output;
 mod realign;
 mod region;
 mod rope;
+mod rows;
 mod stream;
 
-pub(crate) use body::{Body, load, load_all};
+pub(crate) use body::{Body, columns, load, load_all, size};
 pub(crate) use checksum::{Checksums, Hasher};
 pub(crate) use encode::{FileEncoder, MAGIC};
 pub(crate) use frame::{Frame, Source};
 pub(crate) use layout::wanted_buffers;
+pub(crate) use rows::{ColumnStream, is_readable};
