@@ -115,6 +115,10 @@ impl fmt::Display for CageLimit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             None => formatter.write_str("none"),
+            // Quarters are exact in both notations.
+            Some(bytes) if bytes > 1 << 30 && bytes.is_multiple_of(1 << 28) => {
+                write!(formatter, "{}G", (bytes >> 28) as f64 / 4.0)
+            }
             Some(bytes) if bytes.is_multiple_of(1 << 30) => write!(formatter, "{}G", bytes >> 30),
             Some(bytes) if bytes.is_multiple_of(1 << 20) => write!(formatter, "{}M", bytes >> 20),
             Some(bytes) => write!(formatter, "{bytes}"),

@@ -1,19 +1,20 @@
 //! Ctrl-C, and two builds at once.
 
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
-use crate::support::{Checkout, ended, exists, processes_with, signal, wait_until};
+use crate::support::{Checkout, Started, ended, exists, processes_with, signal, wait_until};
 
 /// A build whose compiler says that it has begun and then sleeps for very long.
-fn hanging_build(checkout: &Checkout) -> Child {
+fn hanging_build(checkout: &Checkout) -> Started {
     let compiler = checkout.fake_rustc("low", "touch \"$(dirname \"$0\")/begun\"; sleep 987");
-    let child = checkout
+    let child: Started = checkout
         .xtask(&["build", "--json"])
         .env("RUSTC", compiler)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("xtask starts");
+        .expect("xtask starts")
+        .into();
     wait_until("the compiler runs", || exists(&checkout.root.join("begun")));
     child
 }
@@ -50,7 +51,8 @@ fn a_second_build_waits_and_says_so() {
     let first = hanging_build(&checkout);
     let log = checkout.root.join("second.log");
     let file = std::fs::File::create(&log).expect("writable");
-    let mut second = checkout.xtask(&["build"]).stderr(file).stdout(Stdio::null()).spawn().expect("xtask starts");
+    let second = checkout.xtask(&["build"]).stderr(file).stdout(Stdio::null()).spawn();
+    let mut second = Started::from(second.expect("xtask starts"));
     let said = || std::fs::read_to_string(&log).unwrap_or_default();
     wait_until("the second build says that it waits", || said().contains("another build runs in this checkout"));
     assert!(said().contains(&format!("process {}", first.id())), "{}", said());

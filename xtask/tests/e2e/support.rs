@@ -1,5 +1,6 @@
 //! A checkout of three crates without dependencies, and a way to run xtask in it.
 
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -168,17 +169,49 @@ fn default_signals(command: &mut Command) {
     }
 }
 
+/// A child that does not outlive its test: a build that waits for ever would claim its processors for as long.
+pub(crate) struct Started(Option<Child>);
+
+impl From<Child> for Started {
+    fn from(child: Child) -> Self {
+        Started(Some(child))
+    }
+}
+
+impl Deref for Started {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        self.0.as_ref().expect("taken only when it is dropped")
+    }
+}
+
+impl DerefMut for Started {
+    fn deref_mut(&mut self) -> &mut Child {
+        self.0.as_mut().expect("taken only when it is dropped")
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
 /// What a child that was told to end has printed; one that goes on for a minute is a failure.
 #[track_caller]
-pub(crate) fn ended(mut child: Child) -> Ran {
+pub(crate) fn ended(child: impl Into<Started>) -> Ran {
+    let mut child = child.into();
     let start = Instant::now();
-    while child.try_wait().expect("a child").is_none() {
-        if start.elapsed() > Duration::from_secs(60) {
-            child.kill().expect("ours");
-            panic!("it was told to end and goes on");
-        }
+    while child.0.as_mut().is_some_and(|child| child.try_wait().expect("a child").is_none()) {
+        assert!(start.elapsed() < Duration::from_secs(60), "it was told to end and goes on");
         std::thread::sleep(Duration::from_millis(20));
     }
+    let child = child.0.take().expect("it was not taken before");
     Ran::of(&child.wait_with_output().expect("it has ended"))
 }
 
