@@ -8,7 +8,7 @@ mod steps;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_data::UnsafeFlag;
@@ -129,6 +129,10 @@ impl BatchReader {
     ///
     /// As for reading them one after the other.
     pub fn read_all(mut self) -> Result<Vec<RecordBatch>> {
+        if self.steps.is_some() {
+            // The rest of a batch comes first.
+            return self.collect();
+        }
         let (mut cursor, mut selection) = (self.cursor.clone(), self.selection.clone());
         let (mut frames, mut slices) = (Vec::new(), Vec::new());
         while !selection.is_over()
@@ -239,25 +243,16 @@ impl BatchReader {
     fn decode(&self, bodies: &[Body]) -> Result<Vec<RecordBatch>> {
         let columns = self.selected();
         let bytes: usize = bodies.iter().map(|body| body.data.len()).sum();
-        let tasks: Vec<_> =
-            (0..bodies.len()).flat_map(|body| (0..columns.len()).map(move |place| (body, place))).collect();
+        let tasks: Vec<_> = bodies.iter().flat_map(|body| columns.iter().map(move |column| (body, *column))).collect();
         let threads = threads::worth(bytes / CHECKED_PER_COPIED, tasks.len());
-        let decoded = Mutex::new(vec![vec![None; columns.len()]; bodies.len()]);
-        let decode_one = |(): &mut (), (body, place): (usize, usize)| {
-            let column = self.decode_column(&bodies[body], columns[place])?;
-            decoded.lock().unwrap_or_else(PoisonError::into_inner)[body][place] = Some(column);
-            Ok(())
-        };
-        threads::for_each(tasks, threads, || (), decode_one)?;
-        let decoded = decoded.into_inner().unwrap_or_else(PoisonError::into_inner);
-        bodies.iter().zip(decoded).map(|(body, columns)| self.assemble(body, columns)).collect()
+        let mut decoded = threads::map(tasks, threads, |(body, column)| self.decode_column(body, column))?.into_iter();
+        bodies.iter().map(|body| self.assemble(body, decoded.by_ref().take(columns.len()).collect())).collect()
     }
 
-    fn assemble(&self, body: &Body, columns: Vec<Option<ArrayRef>>) -> Result<RecordBatch> {
+    fn assemble(&self, body: &Body, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
         let message = body.message(self.source.path())?;
         let rows = message.header_as_record_batch().and_then(|batch| usize::try_from(batch.length()).ok());
         let rows = RecordBatchOptions::new().with_row_count(rows);
-        let columns = columns.into_iter().flatten().collect();
         no_panic(|| RecordBatch::try_new_with_options(self.schema(), columns, &rows))
             .map_err(|error| self.source.bad(error))
     }
@@ -300,6 +295,7 @@ impl Iterator for BatchReader {
         let next = self.next_batch();
         if next.is_err() {
             self.cursor = Cursor::Ended;
+            self.steps = None;
         }
         next.transpose()
     }

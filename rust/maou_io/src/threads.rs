@@ -1,8 +1,8 @@
 //! How many threads a read or a write may use, and the work on them.
 
 use std::num::NonZero;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// What [`set_threads`] was given; 0: as many as there are processors.
@@ -35,7 +35,7 @@ pub fn threads() -> usize {
 #[cfg(test)]
 pub(crate) fn with_threads(threads: usize, test: impl FnOnce()) {
     static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _one = locked(&ONE);
     set_threads(threads);
     test();
     set_threads(0);
@@ -81,8 +81,31 @@ where
         }
         drain();
     });
-    let queue = queue.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let queue = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
     queue.error.map_or(Ok(()), Err)
+}
+
+/// What `work` makes of each of `tasks`, in their order, on `threads` threads. The first error ends it.
+pub(crate) fn map<T, R, E>(tasks: Vec<T>, threads: usize, work: impl Fn(T) -> Result<R, E> + Sync) -> Result<Vec<R>, E>
+where
+    T: Send,
+    R: Send,
+    E: Send,
+{
+    let results = Mutex::new(Vec::new());
+    locked(&results).resize_with(tasks.len(), || None);
+    let work_one = |(): &mut (), (place, task): (usize, T)| {
+        let result = work(task)?;
+        locked(&results)[place] = Some(result);
+        Ok(())
+    };
+    for_each(tasks.into_iter().enumerate().collect(), threads, || (), work_one)?;
+    Ok(results.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect())
+}
+
+/// What a thread that panicked had locked is whole: nothing is left half-changed under a lock here.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Queue<T, E> {
@@ -91,12 +114,12 @@ struct Queue<T, E> {
 }
 
 fn next<T, E>(queue: &Mutex<Queue<T, E>>) -> Option<T> {
-    let mut queue = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut queue = locked(queue);
     if queue.error.is_some() { None } else { queue.tasks.next() }
 }
 
 fn fail<T, E>(queue: &Mutex<Queue<T, E>>, error: E) {
-    let mut queue = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut queue = locked(queue);
     queue.error.get_or_insert(error);
 }
 
@@ -116,6 +139,15 @@ mod tests {
             };
             assert_eq!(for_each((1..=1000).collect(), threads, || (), add), Ok(()));
             assert_eq!(sum.into_inner(), 500_500);
+        }
+    }
+
+    #[test]
+    fn results_come_in_the_order_of_their_tasks() {
+        for threads in [1, 3] {
+            let squares = map((0..1000_u64).collect(), threads, |n| Ok::<_, ()>(n * n));
+            assert_eq!(squares, Ok((0..1000).map(|n| n * n).collect()));
+            assert_eq!(map(vec![1, 2, 3], threads, |n| if n == 2 { Err(n) } else { Ok(n) }), Err(2));
         }
     }
 

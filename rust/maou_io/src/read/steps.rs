@@ -68,16 +68,8 @@ impl Steps {
 
     /// The next `rows` of each column, side by side.
     fn read(&self, source: &Source, rows: usize) -> Result<Vec<ArrayRef>> {
-        let read = Mutex::new(vec![None; self.columns.len()]);
-        let read_one = |(): &mut (), index: usize| {
-            let mut column = self.columns[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let array = column.next(source, rows)?;
-            read.lock().unwrap_or_else(std::sync::PoisonError::into_inner)[index] = Some(array);
-            Ok(())
-        };
-        let indices: Vec<usize> = (0..self.columns.len()).collect();
-        threads::for_each(indices, self.threads, || (), read_one)?;
-        Ok(read.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).into_iter().flatten().collect())
+        let columns = self.columns.iter().collect();
+        threads::map(columns, self.threads, |column| threads::locked(column).next(source, rows))
     }
 }
 

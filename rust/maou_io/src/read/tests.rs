@@ -368,3 +368,25 @@ fn damage_in_a_part_is_an_error() {
         }
     }
 }
+
+#[test]
+fn a_reader_ends_after_an_error_within_a_batch_too() {
+    let whole = steppable(1500);
+    let mut bytes = ipc_bytes(Layout::Stream, Some(CompressionType::LZ4_FRAME), std::slice::from_ref(&whole));
+    let end = bytes.len();
+    bytes[end - 200..end - 100].fill(0xff);
+    let (_directory, path) = file(&bytes);
+    let mut reader = BatchReader::open(&path).unwrap().with_steps(2_000);
+    let error = reader.find(Result::is_err);
+    assert!(error.is_some() && reader.next().is_none());
+}
+
+#[test]
+fn what_is_left_of_a_batch_is_still_to_come() {
+    let whole = steppable(1500);
+    let (_directory, path) = file(&ipc_bytes(Layout::File, None, &[whole.clone(), whole.clone()]));
+    let mut reader = BatchReader::open(&path).unwrap().with_steps(5_000);
+    let first = reader.next().unwrap().unwrap();
+    let rest: usize = reader.read_all().unwrap().iter().map(RecordBatch::num_rows).sum();
+    assert_eq!(first.num_rows() + rest, 3000);
+}

@@ -197,7 +197,7 @@ impl<'a> Line<'a> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        threads::locked(&self.state)
     }
 
     fn wait<'b>(&self, state: MutexGuard<'b, State>) -> MutexGuard<'b, State> {

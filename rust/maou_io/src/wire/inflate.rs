@@ -1,6 +1,6 @@
 //! Buffers from a file into memory, decompressed, on as many threads as are worth it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::frame::Source;
 use super::lz4::{self, BLOCK_HEADER, Block, CHECKSUM, Header, LONGEST_HEADER, Linked};
@@ -193,14 +193,14 @@ fn run(source: &Source, scratch: &mut Scratch, past_cache: bool, task: Task<'_>)
 
 impl Borrowed {
     fn new() -> Self {
-        Self(SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default())
+        Self(threads::locked(&SPARE).pop().unwrap_or_default())
     }
 }
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
         let scratch = std::mem::take(&mut self.0);
-        let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spare = threads::locked(&SPARE);
         if spare.len() < threads::threads() && scratch.compressed.bytes.len() <= KEPT {
             spare.push(scratch);
         }

@@ -54,6 +54,7 @@ mod os {
     use std::sync::Mutex;
 
     use super::super::heap::Heap;
+    use crate::threads::locked;
 
     #[derive(Debug)]
     pub(super) enum Memory {
@@ -142,7 +143,7 @@ mod os {
 
     /// One that was kept and fits; where none does, all go: else memory of every size would gather.
     fn take_kept(len: usize) -> Option<Mapping> {
-        let mut kept = KEPT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut kept = locked(&KEPT);
         let fits = |mapping: &Mapping| mapping.len >= len && len as f64 >= mapping.len as f64 * WORTH;
         let found = kept.iter().position(fits);
         if found.is_none() {
@@ -155,7 +156,7 @@ mod os {
         // SAFETY: a mapping of ours. The kernel may take its pages from now on, and until it does they stay as they are.
         let is_free = unsafe { libc::madvise(mapping.start.as_ptr().cast(), mapping.len, libc::MADV_FREE) } == 0;
         if is_free {
-            KEPT.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(mapping);
+            locked(&KEPT).push(mapping);
         }
     }
 }
