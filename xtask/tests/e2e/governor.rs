@@ -2,9 +2,9 @@
 
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
-use crate::support::{Checkout, Ran, Started, ended, exists, processes_with, signal, wait_until};
+use crate::support::{Checkout, Ran, Started, build_at_work, ended, processes_with, signal, wait_until};
 
 /// Runs the real compiler once, then dies as if the kernel had killed it; the second time it is just the compiler.
 const KILLED_AT_THE_END: &str = "here=$(dirname \"$0\"); echo x >> \"$here/attempts\"
@@ -22,20 +22,8 @@ fn attempts(checkout: &Checkout) -> usize {
 
 /// A build whose compiler of `low` says that it has begun, waits until it may go on, and then compiles.
 fn held_build(checkout: &Checkout) -> Started {
-    let compiler = checkout.fake_rustc(
-        "low",
-        "here=$(dirname \"$0\"); touch \"$here/begun\"; while test ! -e \"$here/go\"; do sleep 0.05; done",
-    );
-    let child: Started = checkout
-        .xtask(&["build", "--no-install", "--json"])
-        .env("RUSTC", compiler)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("xtask starts")
-        .into();
-    wait_until("the compiler runs", || exists(&checkout.root.join("begun")));
-    child
+    let script = "while test ! -e \"$here/go\"; do sleep 0.05; done";
+    build_at_work(checkout, &["build", "--no-install", "--json"], script)
 }
 
 /// Lets a held build go on, and gives its end.

@@ -2,21 +2,11 @@
 
 use std::process::Stdio;
 
-use crate::support::{Checkout, Started, ended, exists, processes_with, signal, wait_until};
+use crate::support::{Checkout, Started, build_at_work, ended, processes_with, signal, wait_until};
 
 /// A build whose compiler says that it has begun and then sleeps for very long.
 fn hanging_build(checkout: &Checkout) -> Started {
-    let compiler = checkout.fake_rustc("low", "touch \"$(dirname \"$0\")/begun\"; sleep 987");
-    let child: Started = checkout
-        .xtask(&["build", "--json"])
-        .env("RUSTC", compiler)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("xtask starts")
-        .into();
-    wait_until("the compiler runs", || exists(&checkout.root.join("begun")));
-    child
+    build_at_work(checkout, &["build", "--json"], "sleep 987")
 }
 
 #[test]

@@ -202,6 +202,16 @@ impl Drop for Started {
     }
 }
 
+/// A build whose compiler of `low` says that it has begun and then runs `script`; it has begun.
+pub(crate) fn build_at_work(checkout: &Checkout, arguments: &[&str], script: &str) -> Started {
+    let compiler = checkout.fake_rustc("low", &format!("here=$(dirname \"$0\"); touch \"$here/begun\"; {script}"));
+    let mut command = checkout.xtask(arguments);
+    command.env("RUSTC", compiler).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = Started::from(command.spawn().expect("xtask starts"));
+    wait_until("the compiler runs", || exists(&checkout.root.join("begun")));
+    child
+}
+
 /// What a child that was told to end has printed; one that goes on for a minute is a failure.
 #[track_caller]
 pub(crate) fn ended(child: impl Into<Started>) -> Ran {
