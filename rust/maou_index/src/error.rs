@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The result of everything here that can fail.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an index could not be built or a directory not scanned.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,10 @@ pub enum Error {
     /// The operating system refused; the kind and the error number are in `source`.
     #[error("cannot read {}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
+
+    /// The operating system refused to write.
+    #[error("cannot write {}: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
 
     /// The file is no Arrow IPC, is damaged, or is larger than the index can address.
     #[error("cannot index {}: {problem}", path.display())]
@@ -32,6 +36,18 @@ pub enum Error {
     )]
     ColumnType { path: PathBuf, column: &'static str, expected: &'static str, found: String },
 
+    /// An index file is damaged, or none.
+    #[error("cannot open the index {}: {problem}; build it again", path.display())]
+    Index { path: PathBuf, problem: String },
+
+    /// Whoever watched the progress ended the build.
+    #[error("the build of the index was cancelled")]
+    Cancelled,
+
+    /// An argument that cannot be honoured.
+    #[error("{0}")]
+    Argument(String),
+
     /// A name that is no [`ArrayType`](crate::ArrayType).
     #[error("unknown array_type `{given}`: use one of {known}", known = crate::ArrayType::NAMES.join(", "))]
     UnknownArrayType { given: String },
@@ -40,6 +56,31 @@ pub enum Error {
 impl Error {
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         Self::Io { path: path.to_path_buf(), source }
+    }
+
+    pub(crate) fn write(path: &Path, source: io::Error) -> Self {
+        Self::Write { path: path.to_path_buf(), source }
+    }
+
+    pub(crate) fn index(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Index { path: path.to_path_buf(), problem: problem.into() }
+    }
+
+    /// What went wrong where a record file was read.
+    pub(crate) fn read(error: maou_io::Error) -> Self {
+        match error {
+            maou_io::Error::Io { path, source, .. } => Self::Io { path, source },
+            maou_io::Error::Data { path, problem } => Self::Data { path, problem },
+            other => Self::Argument(other.to_string()),
+        }
+    }
+
+    /// What went wrong where an index file was put in its place.
+    pub(crate) fn save(error: maou_io::Error) -> Self {
+        match error {
+            maou_io::Error::Io { path, source, .. } => Self::Write { path, source },
+            other => Self::Argument(other.to_string()),
+        }
     }
 
     pub(crate) fn data(path: &Path, problem: impl Into<String>) -> Self {

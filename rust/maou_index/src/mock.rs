@@ -1,29 +1,42 @@
 //! Made-up records, for a user interface without data and for benchmarks.
 
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
 use crate::array_type::ArrayType;
-use crate::index::{Content, ContentBuilder};
-use crate::place::Place;
+use crate::build::{Contents, Gather, Memory, Meter, Spill, write_memory};
+use crate::error::Result;
+use crate::source::{Fingerprint, SourceFile};
+use crate::store::Store;
+use crate::store::footer::IdKind;
 
 /// Where mock records are if the index was given no file.
-pub(crate) const FILE: &str = "mock.feather";
+const FILE: &str = "mock.feather";
 
 /// Evaluations run through `-EVAL_LIMIT..=EVAL_LIMIT` centipawns.
 const EVAL_LIMIT: i64 = 3000;
 /// Coprime to the number of evaluations: all of them come once before any comes twice, in no visible order.
 const EVAL_STEP: i64 = 1237;
 
-pub(crate) fn content(array_type: ArrayType, records: u32) -> Content {
-    let mut builder = ContentBuilder { records: records as usize, ..ContentBuilder::default() };
+/// A store of so many records, all of `file`.
+pub(crate) fn store(array_type: ArrayType, records: u32, file: Option<&PathBuf>) -> Result<Store> {
+    let kind = if array_type == ArrayType::Hcpe { IdKind::Texts } else { IdKind::Numbers };
+    let mut gather = Gather::new(kind, Spill::Memory, &Memory::unbounded());
     for row in 0..records {
-        let place = Place { file: 0, row };
+        let record = u64::from(row);
         if array_type == ArrayType::Hcpe {
-            builder.ids.push_text(&format!("mock_id_{row}"), place);
-            builder.evals.push(eval(row), place);
+            gather.text(&format!("mock_id_{row}"), record)?;
+            gather.eval(eval(row), record)?;
         } else {
-            builder.ids.push_number(u64::from(row), place);
+            gather.number(record, record)?;
         }
     }
-    builder.finish()
+    let fingerprint = Fingerprint { size: 0, modified: 0, tail: 0 };
+    let path = file.cloned().unwrap_or_else(|| PathBuf::from(FILE));
+    let files = [SourceFile { path, rows: u64::from(records), fingerprint }];
+    let contents = Contents { array_type, kind, files: &files, old: None };
+    let mut silent = |_| ControlFlow::Continue(());
+    write_memory(&contents, gather.finish(), &mut Meter::new(&mut silent, u64::from(records)))
 }
 
 fn eval(row: u32) -> i16 {
@@ -35,7 +48,8 @@ fn eval(row: u32) -> i16 {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
+    use std::sync::Arc;
 
     use super::*;
     use crate::index::{Location, SearchIndex};
@@ -43,10 +57,10 @@ mod tests {
     #[test]
     fn hcpe_has_text_ids_and_evaluations() {
         let index = SearchIndex::new(Vec::new(), ArrayType::Hcpe);
-        index.build_mock(1000);
+        index.build_mock(1000).unwrap();
         assert_eq!(index.total_records(), 1000);
         assert_eq!(index.count_eval_range(None, None), 1000);
-        let file = Path::new(FILE);
+        let file = Arc::from(Path::new(FILE));
         assert_eq!(index.search_by_id("mock_id_999"), Some(Location { file, row: 999 }));
         assert_eq!(index.search_by_id("mock_id_1000"), None);
     }
@@ -54,11 +68,11 @@ mod tests {
     #[test]
     fn the_others_have_numbers_and_no_evaluations() {
         let index = SearchIndex::new(vec![PathBuf::from("a"), PathBuf::from("b")], ArrayType::Stage1);
-        index.build_mock(12);
+        index.build_mock(12).unwrap();
         assert_eq!(index.get_all_ids(Some(4)), ["0", "1", "10", "11"]);
         assert_eq!(index.count_eval_range(None, None), 0);
-        assert_eq!(index.search_by_id("11").unwrap().file, Path::new("a"));
-        index.build_mock(0);
+        assert_eq!(index.search_by_id("11").unwrap().file.as_ref(), Path::new("a"));
+        index.build_mock(0).unwrap();
         assert_eq!(index.total_records(), 0);
     }
 

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// It is written beside its target, on the same file system, and renamed. Dropped before that, it leaves nothing. Killed
 /// before that, it leaves a file that the next save of the same target removes: one that nobody holds a lock on.
 #[derive(Debug)]
-pub(crate) struct AtomicFile {
+pub struct AtomicFile {
     /// The name that the caller gave, for messages.
     target: PathBuf,
     /// Where `target` leads when it is a symbolic link: the link has to survive the rename.
@@ -26,7 +26,12 @@ const TEMPORARY: &str = ".tmp";
 
 impl AtomicFile {
     /// A new temporary file for `target`, and the handle to write it with.
-    pub(crate) fn create(target: &Path) -> Result<(Self, File)> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the operating system refuses, or would refuse to write `target` itself; [`Error::Argument`] for
+    /// a target that is no regular file.
+    pub fn create(target: &Path) -> Result<(Self, File)> {
         let destination = resolve(target)?;
         remove_litter(&destination);
         let (temporary, file) = create_beside(&destination)?;
@@ -46,7 +51,11 @@ impl AtomicFile {
     }
 
     /// Renames the file to its target. The caller has flushed it. `durable`: the name has reached the disk, too.
-    pub(crate) fn publish(mut self, durable: bool) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub fn publish(mut self, durable: bool) -> Result<()> {
         fs::rename(&self.temporary, &self.destination).map_err(|error| Error::io("write", &self.target, error))?;
         self.published = true;
         if durable {

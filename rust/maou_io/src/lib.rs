@@ -51,6 +51,7 @@ mod wire;
 mod write;
 
 pub use arrow_array::RecordBatch;
+pub use atomic::AtomicFile;
 pub use coerce::coerce_record;
 pub use error::{Error, Result};
 pub use merge::merge_feather_files;

@@ -1,10 +1,11 @@
 //! `maou._rust.maou_index`: the index and the path scanner of [`maou_index`].
 
 use std::ffi::{OsStr, OsString};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use maou_index::Location;
+use maou_index::{BuildOptions, Location, Progress};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -38,6 +39,7 @@ pub(crate) fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
 
 // `detach` wherever files are read, or where a result may be as long as the index. A query by itself takes
 // microseconds and waits for nobody.
+#[expect(clippy::needless_pass_by_value, reason = "paths and callbacks come out of Python owned")]
 #[pymethods]
 impl SearchIndex {
     /// An empty index; `build_from_files` fills it. `array_type` is hcpe, preprocessing, stage1 or stage2, any case.
@@ -48,22 +50,68 @@ impl SearchIndex {
         Ok(Self { index })
     }
 
+    /// The index in a file, over the files that it was built of.
+    #[staticmethod]
+    fn open(py: Python<'_>, index_path: PathBuf) -> PyResult<Self> {
+        let index = py.detach(|| maou_index::SearchIndex::open(&index_path)).map_err(index_error)?;
+        Ok(Self { index })
+    }
+
     /// Reads all files and replaces what the index held. If it raises, the index holds what it held before.
-    fn build_from_files(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.index.build_from_files()).map_err(index_error)
+    ///
+    /// With `index_path` the index lives in that file: it is used again if it is one of these files, unchanged; extended if
+    /// it is one of some of them; else made anew. The build then takes about `memory` bytes (256 MiB).
+    ///
+    /// `progress(done, total)` is called a few times a second; a record counts once when it is read and once when it is
+    /// written. What it raises, and Ctrl-C, ends the build.
+    #[pyo3(signature = (index_path=None, *, memory=None, progress=None))]
+    fn build_from_files(
+        &self,
+        py: Python<'_>,
+        index_path: Option<PathBuf>,
+        memory: Option<i64>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
+        let memory = memory.map(|memory| count("memory", memory)).transpose()?.unwrap_or(maou_index::BUILD_MEMORY);
+        let mut raised = None;
+        let built = py.detach(|| {
+            let mut tell = |now: Progress| match Python::attach(|py| report(py, progress.as_ref(), now)) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    raised = Some(error);
+                    ControlFlow::Break(())
+                }
+            };
+            let mut options = BuildOptions { memory, progress: &mut tell };
+            match &index_path {
+                Some(path) => self.index.build_into(path, &mut options),
+                None => self.index.build_with(&mut options),
+            }
+        });
+        raised.map_or(Ok(()), Err)?;
+        built.map_err(index_error)
     }
 
     /// Replaces what the index held by made-up records, without reading a file.
     fn build_mock(&self, py: Python<'_>, num_records: i64) -> PyResult<()> {
         let records = u32::try_from(num_records)
             .map_err(|_| PyValueError::new_err(format!("num_records is {num_records}: use 0 to {}", u32::MAX)))?;
-        py.detach(|| self.index.build_mock(records));
-        Ok(())
+        py.detach(|| self.index.build_mock(records)).map_err(index_error)
+    }
+
+    /// Whether a file has changed since the index was built, or is gone.
+    fn is_stale(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.index.is_stale())
+    }
+
+    /// Compares every byte of the index with what was written; raises ValueError where one differs.
+    fn verify(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.index.verify()).map_err(index_error)
     }
 
     /// `(file, row)` of the record with this id, or None. A 64-bit id goes by its decimal form.
-    fn search_by_id(&self, id: &str) -> Option<(&OsStr, u32)> {
-        self.index.search_by_id(id).map(pair)
+    fn search_by_id(&self, id: &str) -> Option<(OsString, u32)> {
+        self.index.search_by_id(id).map(|location| pair(&location))
     }
 
     /// The first `limit` ids that begin with `prefix`, each once, sorted as strings.
@@ -88,10 +136,10 @@ impl SearchIndex {
         max_eval: Option<i64>,
         offset: i64,
         limit: i64,
-    ) -> PyResult<Vec<(&OsStr, u32)>> {
+    ) -> PyResult<Vec<(OsString, u32)>> {
         let (offset, limit) = (count("offset", offset)?, count("limit", limit)?);
         let found = self.index.search_by_eval_range(min_eval, max_eval, offset, limit);
-        Ok(found.into_iter().map(pair).collect())
+        Ok(found.iter().map(pair).collect())
     }
 
     /// How many records have `min_eval <= eval <= max_eval`.
@@ -181,14 +229,21 @@ impl PathScanner {
     }
 }
 
-fn pair(location: Location<'_>) -> (&OsStr, u32) {
-    (location.file.as_os_str(), location.row)
+/// Ends the build by what a signal or the callback raises.
+fn report(py: Python<'_>, progress: Option<&Py<PyAny>>, now: Progress) -> PyResult<()> {
+    py.check_signals()?;
+    progress.map_or(Ok(()), |progress| progress.call1(py, (now.done, now.total)).map(drop))
+}
+
+fn pair(location: &Location) -> (OsString, u32) {
+    (location.file.as_os_str().to_owned(), location.row)
 }
 
 fn index_error(error: maou_index::Error) -> PyErr {
     match error {
-        // The two crates do not know each other, but what the operating system refuses is one thing in Python.
+        // What the operating system refuses is one thing in Python.
         maou_index::Error::Io { path, source } => to_python(maou_io::Error::Io { action: "read", path, source }),
+        maou_index::Error::Write { path, source } => to_python(maou_io::Error::Io { action: "write", path, source }),
         other => PyValueError::new_err(other.to_string()),
     }
 }
