@@ -13,7 +13,9 @@ __all__ = [
     "add_sparse_arrays_dual_rust",
     "add_sparse_arrays_rust",
     "compress_sparse_array_rust",
+    "data_ranges",
     "expand_sparse_array_rust",
+    "footer_range",
     "hello",
     "iter_feather",
     "load_feather_batches",
@@ -21,6 +23,7 @@ __all__ = [
     "load_hcpe_feather",
     "load_preprocessing_feather",
     "merge_feather_files",
+    "metadata_ranges",
     "num_threads",
     "save_feather_batches",
     "save_feather_file",
@@ -91,6 +94,11 @@ def iter_feather(
     batch_rows: int | None = None,
     rows: tuple[int, int] | None = None,
 ) -> BatchIterator: ...
+def footer_range(path: _StrPath) -> tuple[int, int]: ...
+def metadata_ranges(path: _StrPath) -> list[tuple[int, int]]: ...
+def data_ranges(
+    path: _StrPath, columns: Sequence[str] | None = None, rows: tuple[int, int] | None = None
+) -> list[tuple[int, int]]: ...
 def verify_feather_file(path: _StrPath) -> tuple[int, int, bool]: ...
 def split_feather_file(path: _StrPath, output_dir: _StrPath, rows_per_file: int) -> list[str]: ...
 def merge_feather_files(

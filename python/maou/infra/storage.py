@@ -1,24 +1,20 @@
-"""Files to and from Amazon S3 (`s3://bucket/key`) and Google Cloud Storage (`gs://bucket/key`).
+"""Files to and from object stores: `s3://bucket/key`, `gs://bucket/key`, `az://container/key`, and from `https://host/path`.
 
-Needs obstore, which `pip install 'maou[cloud]'` brings. Credentials and endpoints come from the environment,
-under the names that the clouds' own tools use: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`,
-`AWS_ENDPOINT_URL`; `GOOGLE_APPLICATION_CREDENTIALS`, `GOOGLE_BASE_URL`.
+Needs obstore, which `pip install 'maou[cloud]'` brings. Credentials and endpoints come from the environment, under the
+names that the clouds' own tools use: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`;
+`GOOGLE_APPLICATION_CREDENTIALS`, `GOOGLE_BASE_URL`; `AZURE_STORAGE_ACCOUNT_NAME`, `AZURE_STORAGE_ACCOUNT_KEY`. Profiles
+of `~/.aws` are read where boto3 is installed.
 """
 
 from __future__ import annotations
 
-import os
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
-if TYPE_CHECKING:
-    from obstore.store import GCSStore, S3Store
-
-StrPath = str | os.PathLike[str]
-
-INSTALL_COMMAND = "pip install 'maou[cloud]'"
+from maou.domain.data.paths import StrPath
+from maou.infra.cloud.files import write_whole
+from maou.infra.cloud.location import parse
+from maou.infra.cloud.objects import RemoteObject, put
 
 
 def download(url: str, path: StrPath) -> None:
@@ -27,25 +23,21 @@ def download(url: str, path: StrPath) -> None:
     Missing parent directories are made.
 
     Raises:
-        ValueError: when the URL is not `s3://bucket/key` or `gs://bucket/key`.
-        FileNotFoundError: when there is no such object.
-        OSError: when the file cannot be written.
-        obstore.exceptions.BaseError: when the service refuses or does not answer.
+        ValueError: when the URL is none that can be read.
+        FileNotFoundError: when there is no such object or bucket.
+        PermissionError: when credentials are missing, wrong or not enough.
+        ConnectionError, TimeoutError: when the service does not answer.
+        OSError: when the file cannot be written, and for what else the service says.
         ImportError: when obstore is not installed.
     """
-    scheme, bucket, key = _parse(url)
-    store = _open_store(scheme, bucket)
-    from obstore import get
-
-    result = get(store, key)
+    remote = RemoteObject(parse(url))
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target: a rename is atomic within one file system only.
     part = target.with_name(f".{target.name[:48]}.{uuid.uuid4().hex}.part")
     try:
         with part.open("xb") as file:
-            for chunk in result.stream():
-                file.write(chunk)
+            write_whole(remote, file)
         part.replace(target)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -53,33 +45,13 @@ def download(url: str, path: StrPath) -> None:
 
 
 def upload(path: StrPath, url: str) -> None:
-    """Copy the file `path` to the object at `url`, replacing it.
+    """Copy the file `path` to the object at `url`, which is replaced whole or not touched.
 
     Raises:
-        ValueError: when the URL is not `s3://bucket/key` or `gs://bucket/key`.
+        ValueError: when the URL is none.
+        io.UnsupportedOperation: when it is an http one, which cannot be written.
         FileNotFoundError: when there is no such file or bucket.
-        OSError: when the file cannot be read.
-        obstore.exceptions.BaseError: when the service refuses or does not answer.
+        PermissionError, ConnectionError, TimeoutError, OSError: as `download`.
         ImportError: when obstore is not installed.
     """
-    scheme, bucket, key = _parse(url)
-    store = _open_store(scheme, bucket)
-    from obstore import put
-
-    put(store, key, Path(path))
-
-
-def _parse(url: str) -> tuple[str, str, str]:
-    parts = urlsplit(url)
-    key = unquote(parts.path.removeprefix("/"))
-    if parts.scheme not in ("s3", "gs") or not parts.netloc or not key:
-        raise ValueError(f"expected s3://bucket/key or gs://bucket/key, got {url!r}")
-    return parts.scheme, parts.netloc, key
-
-
-def _open_store(scheme: str, bucket: str) -> S3Store | GCSStore:
-    try:
-        from obstore.store import GCSStore, S3Store
-    except ImportError as error:
-        raise ImportError(f"{scheme}:// needs obstore; install it with `{INSTALL_COMMAND}`") from error
-    return S3Store(bucket) if scheme == "s3" else GCSStore(bucket)
+    put(path, parse(url))

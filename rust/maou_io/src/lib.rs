@@ -11,6 +11,7 @@
 //! | records with a checked schema | [`save_record`], [`load_record`] with a [`RecordKind`] |
 //! | large files | [`split_feather_file`], [`merge_feather_files`], one batch in memory at a time |
 //! | a part of a file | [`BatchReader::with_columns`], [`BatchReader::with_rows`] |
+//! | a file that is elsewhere | [`footer_range`], [`metadata_ranges`], [`data_ranges`]: the bytes to fetch |
 //! | whether a file is whole | [`verify`] |
 //! | sparse arrays | [`sparse`] |
 //!
@@ -56,6 +57,7 @@ pub use coerce::coerce_record;
 pub use error::{Error, Result};
 pub use merge::merge_feather_files;
 pub use read::{BatchReader, STEP_BYTES, concat, load_feather_batches, load_feather_file, load_record};
+pub use read::{data_ranges, footer_range, metadata_ranges};
 pub use schema::RecordKind;
 pub use split::split_feather_file;
 pub use threads::{set_threads, threads};

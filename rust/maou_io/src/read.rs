@@ -2,6 +2,7 @@
 
 mod check;
 mod open;
+mod ranges;
 mod selection;
 mod steps;
 
@@ -23,6 +24,7 @@ use crate::schema::RecordKind;
 use crate::threads;
 use crate::wire::{self, Body, Frame, Source};
 pub(crate) use open::footer;
+pub use ranges::{data_ranges, footer_range, metadata_ranges};
 use selection::Selection;
 use steps::Steps;
 

@@ -31,6 +31,9 @@ pub(crate) fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(save_feather_batches, &module)?)?;
     module.add_function(wrap_pyfunction!(load_feather_batches, &module)?)?;
     module.add_function(wrap_pyfunction!(reader::iter_feather, &module)?)?;
+    module.add_function(wrap_pyfunction!(reader::footer_range, &module)?)?;
+    module.add_function(wrap_pyfunction!(reader::metadata_ranges, &module)?)?;
+    module.add_function(wrap_pyfunction!(reader::data_ranges, &module)?)?;
     module.add_function(wrap_pyfunction!(verify_feather_file, &module)?)?;
     module.add_function(wrap_pyfunction!(num_threads, &module)?)?;
     module.add_function(wrap_pyfunction!(set_num_threads, &module)?)?;

@@ -59,6 +59,37 @@ pub(crate) fn iter_feather(
     Ok(PyBatchIterator(Mutex::new(Batches { reader, rest: None, most })))
 }
 
+/// The bytes from the footer of an Arrow IPC file to its end. A file with holes will do that has its first and last bytes.
+#[pyfunction]
+pub(crate) fn footer_range(py: Python<'_>, path: PathBuf) -> PyResult<(u64, u64)> {
+    let range = py.detach(|| maou_io::footer_range(&path)).map_err(to_python)?;
+    Ok((range.start, range.end))
+}
+
+/// The bytes that say where the data of an Arrow IPC file is, as ranges. A file with holes will do that has its footer.
+#[pyfunction]
+pub(crate) fn metadata_ranges(py: Python<'_>, path: PathBuf) -> PyResult<Vec<(u64, u64)>> {
+    py.detach(|| maou_io::metadata_ranges(&path)).map(pairs).map_err(to_python)
+}
+
+/// The bytes that a read of `columns` and `rows` takes, as ranges. A file with holes will do that has the bytes of
+/// `footer_range` and `metadata_ranges`.
+#[pyfunction]
+#[pyo3(signature = (path, columns=None, rows=None))]
+pub(crate) fn data_ranges(
+    py: Python<'_>,
+    path: PathBuf,
+    columns: Option<Vec<String>>,
+    rows: Option<(u64, u64)>,
+) -> PyResult<Vec<(u64, u64)>> {
+    let rows = rows.map(|(start, end)| start..end);
+    py.detach(|| maou_io::data_ranges(&path, columns.as_deref(), rows)).map(pairs).map_err(to_python)
+}
+
+fn pairs(ranges: Vec<std::ops::Range<u64>>) -> Vec<(u64, u64)> {
+    ranges.into_iter().map(|range| (range.start, range.end)).collect()
+}
+
 #[pymethods]
 impl PyBatchIterator {
     fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {

@@ -5,6 +5,9 @@ through a temporary file, so that a failed save leaves the old file as it was; m
 made. `load_*` read the IPC file and stream formats, whoever wrote them, check names and dtypes, and return
 the schema of `maou.domain.data.schema` exactly.
 
+Each path may be the URL of an object as well: `s3://`, `gs://`, `az://`, and for reading `https://`. That takes
+`pip install 'maou[cloud]'`, and raises what `maou.infra.storage` says besides.
+
 The extension is imported at the first call and not before: this module imports without it.
 """
 
@@ -12,19 +15,19 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 import polars as pl
 
+from maou.domain.data.paths import StrPath, is_url
 from maou.domain.data.schema.records import HCPE, INTERMEDIATE, PREPROCESSING, STAGE1, STAGE2, Record
 from maou.domain.data.schema.validate import validate, validate_columns
 
 if TYPE_CHECKING:
     from types import ModuleType
-
-StrPath = str | os.PathLike[str]
 
 BUILD_COMMAND = "cargo xtask build"
 """What builds the extension, run in a checkout."""
@@ -61,7 +64,8 @@ def save_hcpe_df(df: pl.DataFrame, file_path: StrPath) -> None:
         ImportError: when the extension is not built.
     """
     frame = _to_stored(df, HCPE)
-    _maou_io().save_hcpe_feather(frame, _prepare(file_path))
+    with _target(file_path) as target:
+        _maou_io().save_hcpe_feather(frame, target, durable=not is_url(file_path))
 
 
 def load_hcpe_df(file_path: StrPath) -> pl.DataFrame:
@@ -85,7 +89,8 @@ def save_preprocessing_df(df: pl.DataFrame, file_path: StrPath) -> None:
         ImportError: when the extension is not built.
     """
     frame = _to_stored(df, PREPROCESSING)
-    _maou_io().save_preprocessing_feather(frame, _prepare(file_path))
+    with _target(file_path) as target:
+        _maou_io().save_preprocessing_feather(frame, target, durable=not is_url(file_path))
 
 
 def load_preprocessing_df(file_path: StrPath) -> pl.DataFrame:
@@ -130,25 +135,60 @@ def save_generic_df(df: pl.DataFrame, file_path: StrPath) -> None:
         OSError: when the file cannot be written; the old one is then unchanged.
         ImportError: when the extension is not built.
     """
-    _maou_io().save_feather_file(df, _prepare(file_path))
+    with _target(file_path) as target:
+        _maou_io().save_feather_file(df, target, durable=not is_url(file_path))
 
 
-def load_generic_df(file_path: StrPath) -> pl.DataFrame:
+def load_generic_df(
+    file_path: StrPath, columns: Sequence[str] | None = None, rows: tuple[int, int] | None = None
+) -> pl.DataFrame:
     """Read any Arrow IPC file, its columns as they are.
+
+    Args:
+        file_path: the file, or its URL.
+        columns: names of those that are wanted, in their order; of the others no data is read or transferred.
+        rows: the first row that is wanted and the one behind the last; of batches without any no data is read or
+            transferred.
 
     Raises:
         FileNotFoundError, OSError: when the file cannot be read.
-        ValueError: when it is not Arrow IPC or is damaged.
+        ValueError: when it is not Arrow IPC or is damaged, or has no such column.
         ImportError: when the extension is not built.
     """
-    return _frame(_maou_io(), os.fspath(file_path))
+    maou_io = _maou_io()
+    with _source(file_path, columns, rows) as source:
+        return _frame(maou_io, source, columns, rows)
 
 
-def split_hcpe_feather(file_path: StrPath, output_dir: StrPath, rows_per_file: int = DEFAULT_ROWS) -> list[Path]:
+def iter_generic_df(
+    file_path: StrPath,
+    columns: Sequence[str] | None = None,
+    rows: tuple[int, int] | None = None,
+    batch_rows: int | None = None,
+) -> Iterator[pl.DataFrame]:
+    """Read any Arrow IPC file a batch at a time, or a part of one of 64 MiB; `batch_rows` cuts those with more rows.
+
+    An object is on the local disk until the last batch was taken. Arguments and errors are those of `load_generic_df`,
+    raised at the first batch.
+    """
+    maou_io = _maou_io()
+    with _source(file_path, columns, rows) as source:
+        for batch in maou_io.iter_feather(source, columns, batch_rows, rows):
+            yield pl.DataFrame(batch)
+
+
+@overload
+def split_hcpe_feather(
+    file_path: os.PathLike[str], output_dir: os.PathLike[str], rows_per_file: int = ...
+) -> list[Path]: ...
+@overload
+def split_hcpe_feather(file_path: StrPath, output_dir: StrPath, rows_per_file: int = ...) -> list[Any]: ...
+def split_hcpe_feather(file_path: StrPath, output_dir: StrPath, rows_per_file: int = DEFAULT_ROWS) -> list[Any]:
     """Cut a file into files of at most `rows_per_file` rows in `output_dir`, which is made where missing.
 
     Returns:
-        The pieces in order; `[file_path]` when it is small enough already, and `[]` when it has no rows.
+        The pieces in order; `[file_path]` when it is small enough already, and `[]` when it has no rows. What is local
+        is a `Path`, an object its URL.
 
     Raises:
         ValueError: when `rows_per_file` is not positive, or the file is not Arrow IPC.
@@ -156,21 +196,39 @@ def split_hcpe_feather(file_path: StrPath, output_dir: StrPath, rows_per_file: i
         ImportError: when the extension is not built.
     """
     _check_positive("rows_per_file", rows_per_file)
-    pieces = _maou_io().split_feather_file(os.fspath(file_path), os.fspath(output_dir), rows_per_file)
-    return [Path(piece) for piece in pieces]
+    split = _maou_io().split_feather_file
+    if is_url(file_path) or is_url(output_dir):
+        from maou.infra.cloud import batches
+
+        return batches.split(file_path, output_dir, lambda source, target: split(source, target, rows_per_file))
+    return [Path(piece) for piece in split(os.fspath(file_path), os.fspath(output_dir), rows_per_file)]
 
 
+@overload
+def merge_hcpe_feather_files(
+    file_paths: Sequence[StrPath],
+    output_dir: os.PathLike[str],
+    rows_per_chunk: int = ...,
+    output_prefix: str = ...,
+) -> list[Path]: ...
+@overload
+def merge_hcpe_feather_files(
+    file_paths: Sequence[StrPath],
+    output_dir: StrPath,
+    rows_per_chunk: int = ...,
+    output_prefix: str = ...,
+) -> list[Any]: ...
 def merge_hcpe_feather_files(
     file_paths: Sequence[StrPath],
     output_dir: StrPath,
     rows_per_chunk: int = DEFAULT_ROWS,
     output_prefix: str = "merged",
-) -> list[Path]:
+) -> list[Any]:
     """Join files, in order, into `{output_prefix}_chunk0000.feather` … in `output_dir`, made where missing.
 
     Returns:
-        The chunks in order; none has more than `rows_per_chunk` rows unless one batch of the input has. `[]`
-        for no files.
+        The chunks in order, each a `Path`, or its URL where `output_dir` is one; none has more than `rows_per_chunk`
+        rows unless one batch of the input has. `[]` for no files.
 
     Raises:
         ValueError: when `rows_per_chunk` is not positive, or the files do not have the same columns.
@@ -180,9 +238,15 @@ def merge_hcpe_feather_files(
     _check_positive("rows_per_chunk", rows_per_chunk)
     if not file_paths:
         return []
+    merge = _maou_io().merge_feather_files
+    if any(is_url(path) for path in (*file_paths, output_dir)):
+        from maou.infra.cloud import batches
+
+        return batches.merge(
+            file_paths, output_dir, lambda paths, into: merge(paths, into, rows_per_chunk, output_prefix)
+        )
     paths = [os.fspath(path) for path in file_paths]
-    chunks = _maou_io().merge_feather_files(paths, os.fspath(output_dir), rows_per_chunk, output_prefix)
-    return [Path(chunk) for chunk in chunks]
+    return [Path(chunk) for chunk in merge(paths, os.fspath(output_dir), rows_per_chunk, output_prefix)]
 
 
 def _maou_io() -> ModuleType:
@@ -197,18 +261,19 @@ def _maou_io() -> ModuleType:
     return maou._rust.maou_io
 
 
-def _frame(maou_io: ModuleType, path: str) -> pl.DataFrame:
-    batches = [pl.DataFrame(batch) for batch in maou_io.load_feather_batches(path)]
+def _frame(maou_io: ModuleType, path: str, columns: Sequence[str] | None, rows: tuple[int, int] | None) -> pl.DataFrame:
+    batches = [pl.DataFrame(batch) for batch in maou_io.load_feather_batches(path, columns, rows)]
     if not batches:
         # The schema is all there is.
-        return pl.DataFrame(maou_io.load_feather_file(path))
+        return pl.DataFrame(maou_io.load_feather_file(path, columns, rows))
     # Side by side as they were written: joining them would copy every byte.
     return batches[0] if len(batches) == 1 else pl.concat(batches, rechunk=False)
 
 
 def _save(df: pl.DataFrame, record: Record, file_path: StrPath) -> None:
     frame = _to_stored(df, record)
-    _maou_io().save_feather_file(frame, _prepare(file_path))
+    with _target(file_path) as target:
+        _maou_io().save_feather_file(frame, target, durable=not is_url(file_path))
 
 
 def _load(file_path: StrPath, record: Record) -> pl.DataFrame:
@@ -222,10 +287,26 @@ def _to_stored(df: pl.DataFrame, record: Record) -> pl.DataFrame:
     return df.select(pl.col(field.name).cast(field.stored or field.frame) for field in record.fields)
 
 
-def _prepare(file_path: StrPath) -> str:
+def _source(
+    file_path: StrPath, columns: Sequence[str] | None, rows: tuple[int, int] | None
+) -> AbstractContextManager[str]:
+    """A local file to read."""
+    if not is_url(file_path):
+        return nullcontext(os.fspath(file_path))
+    from maou.infra.cloud.files import fetched
+
+    return fetched(os.fspath(file_path), columns, rows)
+
+
+def _target(file_path: StrPath) -> AbstractContextManager[str]:
+    """A local path to write to; an object is made of it at the end."""
+    if is_url(file_path):
+        from maou.infra.cloud.files import stored
+
+        return stored(os.fspath(file_path))
     path = Path(file_path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return os.fspath(path)
+    return nullcontext(os.fspath(path))
 
 
 def _check_positive(name: str, rows: int) -> None:

@@ -80,7 +80,13 @@ pub(crate) fn footer(source: &Source) -> Result<Footer> {
     parse_footer(&read_footer(source)?).map_err(|error| source.bad(error))
 }
 
-fn read_footer(source: &Source) -> Result<arrow_buffer::Buffer> {
+pub(super) fn read_footer(source: &Source) -> Result<arrow_buffer::Buffer> {
+    let start = footer_start(source)?;
+    source.read(start, (source.len() - TAIL as u64 - start) as usize)
+}
+
+/// Where the footer begins.
+pub(super) fn footer_start(source: &Source) -> Result<u64> {
     let truncated = |source: &Source| {
         source.refuse("it has no footer, so it is truncated. Its writer was interrupted: make the file again")
     };
@@ -95,10 +101,7 @@ fn read_footer(source: &Source) -> Result<arrow_buffer::Buffer> {
     let length = i32::from_le_bytes([length[0], length[1], length[2], length[3]]);
     let start =
         u64::try_from(length).ok().and_then(|length| tail_start.checked_sub(length)).filter(|start| *start >= HEAD);
-    match start {
-        Some(start) => source.read(start, (tail_start - start) as usize),
-        None => Err(source.bad(format!("it is damaged: a footer of {length} bytes in a file of {}", source.len()))),
-    }
+    start.ok_or_else(|| source.bad(format!("it is damaged: a footer of {length} bytes in a file of {}", source.len())))
 }
 
 fn parse_footer(bytes: &[u8]) -> Result<Footer, ArrowError> {

@@ -1,0 +1,85 @@
+"""Files cut and joined where some of them are in object stores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from maou.domain.data.paths import StrPath, is_url
+from maou.infra.cloud.files import fetched, scratch
+from maou.infra.cloud.location import join, parse
+from maou.infra.cloud.objects import delete, parse_writable, put
+
+
+def split(file_path: StrPath, output_dir: StrPath, run: Callable[[str, str], list[str]]) -> list[Path | str]:
+    """Cut `file_path` into files in `output_dir`; either may be a URL.
+
+    Args:
+        file_path: what to cut.
+        output_dir: a directory, or the URL that the keys of the pieces begin with.
+        run: cuts a local file into files of a local directory, and returns them, or the file as it was.
+
+    Returns:
+        Paths, and URLs for what is in a store, in order.
+    """
+    with _local(file_path) as source, _directory(output_dir) as directory:
+        pieces = run(source, directory)
+        if pieces == [source]:
+            return [_as_given(file_path)]
+        return _published(pieces, output_dir)
+
+
+def merge(
+    file_paths: Sequence[StrPath], output_dir: StrPath, run: Callable[[list[str], str], list[str]]
+) -> list[Path | str]:
+    """Join `file_paths` into files in `output_dir`, as `split`; `run` takes local files and a local directory."""
+    with ExitStack() as stack:
+        # Each in a directory of its own: two may have one name.
+        sources = [stack.enter_context(_local(path)) for path in file_paths]
+        directory = stack.enter_context(_directory(output_dir))
+        return _published(run(sources, directory), output_dir)
+
+
+@contextmanager
+def _local(path: StrPath) -> Iterator[str]:
+    if is_url(path):
+        with fetched(str(path)) as local:
+            yield local
+    else:
+        yield os.fspath(path)
+
+
+@contextmanager
+def _directory(output_dir: StrPath) -> Iterator[str]:
+    if is_url(output_dir):
+        # Refused now, and not after all the work.
+        parse_writable(join(str(output_dir), "x"))
+        with scratch() as directory:
+            yield directory
+    else:
+        yield os.fspath(output_dir)
+
+
+def _published(pieces: Sequence[str], output_dir: StrPath) -> list[Path | str]:
+    """The pieces where they were wanted: all of them, or, after an error, none."""
+    if not is_url(output_dir):
+        return [Path(piece) for piece in pieces]
+    urls: list[str] = []
+    try:
+        for piece in pieces:
+            url = join(str(output_dir), Path(piece).name)
+            put(piece, parse(url))
+            urls.append(url)
+    except BaseException:
+        for url in urls:
+            # The error that is on its way says more.
+            with suppress(OSError):
+                delete(parse(url))
+        raise
+    return [*urls]
+
+
+def _as_given(path: StrPath) -> Path | str:
+    return str(path) if is_url(path) else Path(path)

@@ -1,0 +1,249 @@
+"""What goes over the wire, what is left when a write ends halfway, and what errors say: TEST_AWS=true, `-k s3`.
+
+Always against the server on this machine: its traffic is counted and broken off.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from integration.conftest import S3, clear, is_on
+from integration.servers import BUCKET
+from maou.domain.data.rust_io import load_generic_df, load_hcpe_df, save_generic_df, save_hcpe_df, split_hcpe_feather
+from maou.infra.cloud.location import parse
+from maou.infra.cloud.objects import GAP, RemoteObject
+from maou.infra.cloud.store import open_store
+from maou.infra.storage import download, upload
+from maou.infra.utility.records import generate_hcpe_df
+
+pytestmark = pytest.mark.skipif(not is_on("TEST_AWS"), reason="starts an S3 server; set TEST_AWS=true to run it")
+
+ROWS = 60_000
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60,000 records in one batch and in twelve."""
+    directory = tmp_path_factory.mktemp("many")
+    df = generate_hcpe_df(ROWS)
+    save_hcpe_df(df, directory / "one.feather")
+    df.write_ipc(directory / "twelve.feather", compression="lz4", record_batch_size=ROWS // 12)
+    return directory
+
+
+def transferred(s3: S3, read: Callable[[], object]) -> int:
+    """Bytes of the answers to what `read` asks."""
+    before = s3.proxy.received
+    read()
+    return s3.proxy.received - before
+
+
+def test_s3_columns_that_are_not_wanted_are_not_transferred(s3: S3, many: Path) -> None:
+    for name in ("one", "twelve"):
+        path = many / f"{name}.feather"
+        url = f"{s3.root}/{name}.feather"
+        upload(path, url)
+        whole = transferred(s3, lambda url=url: load_generic_df(url))  # type: ignore[misc]
+        assert whole == path.stat().st_size
+        columns = ["eval", "moves"]
+        two = transferred(s3, lambda url=url: load_generic_df(url, columns))  # type: ignore[misc]
+        # Two 2-byte columns, LZ4 makes them no larger; the beginning and the end of the file, and gaps that are closed.
+        assert two < 2 * 2 * ROWS + 2 * (64 << 10) + 2 * GAP + 16_384
+        assert two < whole / 4
+        assert load_generic_df(url, columns).equals(load_generic_df(path, columns))
+
+
+def test_s3_batches_that_are_not_wanted_are_not_transferred(s3: S3, many: Path) -> None:
+    path, url = many / "twelve.feather", f"{s3.root}/twelve.feather"
+    upload(path, url)
+    rows = (3 * ROWS // 12, 4 * ROWS // 12)
+    part = transferred(s3, lambda: load_generic_df(url, rows=rows))
+    assert part < path.stat().st_size / 12 + 3 * (64 << 10) + 2 * GAP
+    assert load_generic_df(url, rows=rows).equals(load_generic_df(path, rows=rows))
+
+
+def test_s3_object_that_is_replaced_while_it_is_read(s3: S3, tmp_path: Path) -> None:
+    url = f"{s3.root}/changing"
+    for content in (b"a" * 1000, b"b" * 1000):
+        (tmp_path / "new").write_bytes(content)
+        upload(tmp_path / "new", url)
+        if content.startswith(b"a"):
+            remote = RemoteObject(parse(url))
+            remote.head(10)
+    with pytest.raises(OSError, match="it was replaced meanwhile"):
+        remote.read(10, 20)
+
+
+def test_s3_killed_upload_leaves_no_object(s3: S3, tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(os.urandom(1 << 20) * 64)
+    program = "import sys; from maou.infra.storage import upload; upload(sys.argv[1], sys.argv[2])"
+    # Where the proxy stops, the uploader waits for answers that do not come.
+    s3.proxy.stop_after = 20 << 20
+    command = [sys.executable, "-c", program, str(tmp_path / "large"), f"{s3.root}/large"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as uploader:
+        assert s3.proxy.is_stopped.wait(60)
+        uploader.kill()
+    assert s3.proxy.sent > 16 << 20
+    assert s3.keys() == []
+
+
+def test_s3_failed_upload_leaves_the_old_object(s3: S3, tmp_path: Path) -> None:
+    url = f"{s3.root}/large"
+    (tmp_path / "old").write_bytes(b"old")
+    upload(tmp_path / "old", url)
+    # Parts are read from a directory: it opens and cannot be read.
+    source = tmp_path / "vanishing"
+    source.write_bytes(os.urandom(1 << 20) * 40)
+    s3.proxy.stop_after = s3.proxy.sent + (20 << 20)
+    with pytest.raises(ConnectionError, match="check AWS_ENDPOINT_URL"):
+        upload(source, url)
+    s3.proxy.is_stopped.clear()
+    s3.proxy.stop_after = None
+    download(url, tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == b"old"
+
+
+def test_s3_pieces_appear_all_or_none(s3: S3, hcpe_file: Path) -> None:
+    from maou.infra.cloud import batches
+
+    def cut(source: str, directory: str) -> list[str]:
+        whole = Path(directory, "a.feather")
+        whole.write_bytes(Path(source).read_bytes())
+        return [str(whole), str(Path(directory, "missing.feather"))]
+
+    with pytest.raises(FileNotFoundError):
+        batches.split(hcpe_file, f"{s3.root}/pieces", cut)
+    assert s3.keys() == []
+
+
+def test_s3_frame_that_is_refused_leaves_no_object(s3: S3, hcpe: pl.DataFrame) -> None:
+    with pytest.raises(ValueError, match="eval"):
+        save_hcpe_df(hcpe.drop("eval"), f"{s3.root}/a.feather")
+    assert s3.keys() == []
+
+
+def test_s3_no_local_copy_stays(s3: S3, hcpe: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    save_hcpe_df(hcpe, f"{s3.root}/a.feather")
+    load_generic_df(f"{s3.root}/a.feather", columns=["id"])
+    split_hcpe_feather(f"{s3.root}/a.feather", f"{s3.root}/pieces", 100)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_s3_damaged_object_is_named_by_its_url(s3: S3, hcpe_file: Path, tmp_path: Path) -> None:
+    url = f"{s3.root}/damaged.feather"
+    (tmp_path / "a").write_bytes(hcpe_file.read_bytes()[:-5])
+    upload(tmp_path / "a", url)
+    for columns in (None, ["id"]):
+        with pytest.raises(ValueError, match=f"^{url}: it has no footer"):
+            load_generic_df(url, columns)
+    (tmp_path / "a").write_bytes(b"")
+    upload(tmp_path / "a", url)
+    with pytest.raises(ValueError, match=f"^{url}: it is empty"):
+        load_generic_df(url, ["id"])
+
+
+def no_bucket(url: str, _: pytest.MonkeyPatch) -> str:
+    return url.replace(BUCKET, "no-such-bucket")
+
+
+def wrong_secret(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    return url
+
+
+def no_credentials(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    return url
+
+
+def unsigned(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+    return url
+
+
+def nobody_there(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    return url
+
+
+def no_host(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://nobody.invalid")
+    return url
+
+
+@pytest.mark.parametrize(
+    ("mistake", "kind", "message"),
+    [
+        (no_bucket, FileNotFoundError, "there is no bucket 'no-such-bucket' at http"),
+        (wrong_secret, PermissionError, r"not accepted \(SignatureDoesNotMatch\); set AWS_ACCESS_KEY_ID"),
+        (no_credentials, PermissionError, "no credentials found; set AWS_ACCESS_KEY_ID"),
+        (unsigned, PermissionError, f"these credentials may not; have the owner of '{BUCKET}' allow it"),
+        (nobody_there, ConnectionError, "http://127.0.0.1:1 does not take connections; check AWS_ENDPOINT_URL"),
+        (no_host, ConnectionError, "there is no host of the name in http://nobody.invalid"),
+    ],
+)
+def test_s3_errors_name_the_url_and_the_fix(
+    s3: S3,
+    mistake: Callable[[str, pytest.MonkeyPatch], str],
+    kind: type[OSError],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = mistake(f"{s3.root}/a.feather", monkeypatch)
+    began = time.monotonic()
+    with pytest.raises(kind, match=message) as reading:
+        load_generic_df(url)
+    assert time.monotonic() - began < 60
+    with pytest.raises(kind, match=message) as writing:
+        save_generic_df(pl.DataFrame({"x": [1]}), url)
+    for error, action in ((reading.value, "read"), (writing.value, "write")):
+        assert str(error).startswith(f"cannot {action} {url}: ")
+        assert "Debug" not in str(error) and "\n" not in str(error)
+        assert error.__cause__ is None and error.__suppress_context__
+
+
+def test_s3_profile_of_boto3(s3: S3, hcpe: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if sys.version_info < (3, 11):
+        pytest.skip("obstore.auth.boto3 needs Python 3.11")
+    key, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
+    (tmp_path / "credentials").write_text(f"[games]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
+    endpoint, metadata = os.environ["AWS_ENDPOINT_URL"], os.environ["AWS_METADATA_ENDPOINT"]
+    clear(monkeypatch, "AWS_")
+    variables = {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_METADATA_ENDPOINT": metadata,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+        "AWS_PROFILE": "games",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    save_hcpe_df(hcpe, f"{s3.root}/a.feather")
+    assert load_hcpe_df(f"{s3.root}/a.feather").equals(hcpe)
+
+
+def test_s3_signed_url_is_read_over_http(s3: S3, many: Path) -> None:
+    from datetime import timedelta
+
+    from obstore import sign
+
+    path, url = many / "one.feather", f"{s3.root}/one.feather"
+    upload(path, url)
+    location = parse(url)
+    signed: str = sign(open_store(location), "GET", location.key, timedelta(minutes=5))  # type: ignore[arg-type]
+    columns = ["eval", "moves"]
+    assert transferred(s3, lambda: load_generic_df(signed, columns)) < path.stat().st_size / 4
+    assert load_generic_df(signed, columns).equals(load_generic_df(path, columns))
+    with pytest.raises(PermissionError, match="cannot read http") as refused:
+        load_generic_df(signed.replace("X-Amz-Signature=", "X-Amz-Signature=0"))
+    assert "X-Amz" not in str(refused.value)
