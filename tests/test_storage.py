@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
+import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from maou.domain.data.paths import is_url
+from maou.domain.data.rust_io import load_generic_df, save_generic_df
+from maou.infra.cloud.location import parse
+from maou.infra.cloud.objects import missing, parts
 from maou.infra.storage import download, upload
 
 
-@pytest.mark.parametrize("url", ["", "games.feather", "https://host/key", "s3://bucket", "s3://bucket/", "gs:///key"])
+@pytest.mark.parametrize(
+    "url", ["", "games.feather", "ftp://host/key", "s3://bucket", "s3://bucket/", "s3://bucket/a/", "gs:///key"]
+)
 def test_a_url_of_another_form_is_refused(url: str, tmp_path: Path) -> None:
-    message = f"expected s3://bucket/key or gs://bucket/key, got {url!r}"
+    message = f"expected s3://bucket/key, gs://bucket/key, az://container/key or https://host/path, got {url!r}"
     with pytest.raises(ValueError, match=message):
         download(url, tmp_path / "a")
     with pytest.raises(ValueError, match=message):
         upload(tmp_path / "a", url)
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/key", "gs://bucket/key"])
+@pytest.mark.parametrize("url", ["s3://bucket/key", "gs://bucket/key", "az://container/key"])
 def test_without_obstore_the_error_says_how_to_get_it(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -28,6 +39,65 @@ def test_without_obstore_the_error_says_how_to_get_it(
         download(url, tmp_path / "a")
     with pytest.raises(ImportError, match=r"pip install 'maou\[cloud\]'"):
         upload(tmp_path / "a", url)
+    with pytest.raises(ImportError, match=r"pip install 'maou\[cloud\]'"):
+        load_generic_df(url)
+    with pytest.raises(ImportError, match=r"pip install 'maou\[cloud\]'"):
+        save_generic_df(pl.DataFrame({"x": [1]}), url)
+
+
+def test_urls_and_paths_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [is_url(path) for path in ("s3://b/k", "https://h/p", "ftp://h/p", "HTTP://h/p")] == [True] * 4
+    assert [is_url(path) for path in ("a/b", "C:\\a", "C://a", "a:b", "/s3://b", Path("a"))] == [False] * 6
+    with pytest.raises(ValueError, match="pass URLs as str"):
+        load_generic_df(Path("s3://bucket/key"))
+    with pytest.raises(ValueError, match="expected s3://"):
+        save_generic_df(pl.DataFrame({"x": [1]}), "ftp://host/key")
+
+
+@pytest.mark.parametrize(
+    ("url", "bucket", "key", "query"),
+    [
+        ("s3://bucket/a/b%20c", "bucket", "a/b c", ""),
+        ("gs://bucket/駒?#1", "bucket", "駒?#1", ""),
+        ("https://host:8/a/b?sig=x%2F", "https://host:8", "a/b", "sig=x%2F"),
+    ],
+)
+def test_urls_are_taken_apart(url: str, bucket: str, key: str, query: str) -> None:
+    location = parse(url)
+    assert (location.bucket, location.key, location.query) == (bucket, key, query)
+    assert "sig=" not in str(location)
+
+
+def test_local_files_take_nothing_new(tmp_path: Path) -> None:
+    program = (
+        "import sys, polars as pl; from maou.domain.data.rust_io import *; "
+        "save_generic_df(pl.DataFrame({'x': [1]}), sys.argv[1]); load_generic_df(sys.argv[1]); "
+        "print([name for name in sys.modules if name.startswith(('obstore', 'maou.infra'))])"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "a.feather")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@given(
+    wanted=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300)), max_size=8),
+    there=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300)), max_size=4),
+    gap=st.integers(0, 20),
+    most=st.integers(1, 50),
+)
+def test_requests_cover_what_is_missing(
+    wanted: list[tuple[int, int]], there: list[tuple[int, int]], gap: int, most: int
+) -> None:
+    def covered(ranges: list[tuple[int, int]]) -> set[int]:
+        return {at for start, end in ranges for at in range(start, end)}
+
+    rest = missing(wanted, there)
+    assert covered(rest) == covered(wanted) - covered(there)
+    requests = parts(rest, gap, most)
+    assert all(0 < end - start <= most for start, end in requests)
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(requests))
+    assert covered(requests) >= covered(rest)
+    assert len(covered(requests) - covered(rest)) <= gap * max(0, len(rest) - 1)
 
 
 def test_uploading_a_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ class S3:
         listed = self.client().list_multipart_uploads(Bucket=BUCKET, Prefix=self._prefix())
         return [entry["Key"] for entry in listed.get("Uploads", [])]
 
-    def client(self) -> object:
+    def client(self) -> Any:
         import boto3
 
         return boto3.client("s3", endpoint_url=f"http://127.0.0.1:{self.proxy.upstream}", **credentials())
@@ -46,7 +47,7 @@ class S3:
 
 def is_on(name: str) -> bool:
     """Whether to run the tests that the variable `name` stands for: `true` says so, and on CI all but `false`."""
-    return os.environ.get(name, os.environ.get("CI")) == "true"
+    return (os.environ.get(name) or os.environ.get("CI")) == "true"
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,10 @@ _OF_CONNECTION = ("connection", "keep-alive", "transfer-encoding")
 
 
 class Proxy(ThreadingHTTPServer):
-    """Passes requests on to a port of this machine, with their own Host header: signatures stay right."""
+    """Passes requests on to a port of this machine, with their own Host header: signatures stay right.
+
+    Breaks all connections off when more than `stop_after` bytes were sent, and forbids requests with `refused` in them.
+    """
 
     daemon_threads = True
 
@@ -26,6 +29,7 @@ class Proxy(ThreadingHTTPServer):
         self.received = 0
         self.sent = 0
         self.stop_after: int | None = None
+        self.refused: str | None = None
         self.is_stopped = threading.Event()
         self.lock = threading.Lock()
 
@@ -68,6 +72,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         with self.server.lock:
             self.server.requests.append((self.command, self.path))
+        if self.server.refused and self.server.refused in self.path:
+            self._refuse()
+            return
         upstream = http.client.HTTPConnection("127.0.0.1", self.server.upstream)
         with contextlib.closing(upstream):
             upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -79,6 +86,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(upstream.getresponse())
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass_on
+
+    def _refuse(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response_only(403)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def _send_body(self, upstream: http.client.HTTPConnection) -> bool:
         left = int(self.headers.get("Content-Length", 0))

@@ -1,10 +1,10 @@
 """A real object store on this machine.
 
-SeaweedFS is a complete S3 server: it verifies signatures, keeps buckets and keys, makes objects of multipart uploads when
-they are completed and not before, and answers errors as S3 does. It is one program and comes as a wheel from PyPI for
-Linux and macOS on x86-64 and ARM, so that pip installs it by hash as everything else, without root and without Docker.
-moto, which it replaces, simulates S3 in the test's own process; MinIO, Garage, RustFS and versitygw come in no package
-index that Python has, and s3s-fs has to be compiled.
+SeaweedFS is a complete S3 server: it verifies signatures, keeps buckets and keys, makes objects of multipart uploads
+when they are completed and not before, and answers errors as S3 does. It is one program and comes as a wheel from PyPI
+for Linux and macOS on x86-64 and ARM, so that pip installs it by hash as everything else, without root or Docker. moto,
+which it replaces, simulates S3 in the test's own process; MinIO, Garage, RustFS and versitygw are not on PyPI, and
+s3s-fs would have to be compiled.
 
 For Google Cloud Storage see `test_gcs.py`.
 """
@@ -70,9 +70,7 @@ def seaweedfs() -> Iterator[S3Server]:
 def process(command: list[str], output: int) -> Iterator[subprocess.Popen[bytes]]:
     """A process that does not outlive the test, however that ends."""
     die_with_us = _die_with_parent if sys.platform == "linux" else None
-    running = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=die_with_us
-    )
+    running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=die_with_us)
     try:
         yield running
     finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 import pytest
@@ -100,13 +101,15 @@ def test_s3_parts_of_a_file(s3_root: str, hcpe: pl.DataFrame) -> None:
 
 @pytest.mark.parametrize("compression", ["uncompressed", "lz4", "zstd"])
 @pytest.mark.parametrize("layout", ["file", "stream"])
-def test_s3_parts_of_files_of_other_writers(s3_root: str, compression: str, layout: str, tmp_path: Path) -> None:
+def test_s3_parts_of_files_of_other_writers(
+    s3_root: str, compression: Literal["uncompressed", "lz4", "zstd"], layout: str, tmp_path: Path
+) -> None:
     df = generate_hcpe_df(5000)
     path = tmp_path / "polars.feather"
     if layout == "file":
-        df.write_ipc(path, compression=compression, record_batch_size=1000)  # type: ignore[arg-type]
+        df.write_ipc(path, compression=compression, record_batch_size=1000)
     else:
-        df.write_ipc_stream(path, compression=compression)  # type: ignore[arg-type]
+        df.write_ipc_stream(path, compression=compression)
     url = f"{s3_root}/{path.name}"
     upload(path, url)
     for columns, rows in [(["id", "ratings"], None), (["eval"], (900, 2100)), (None, (4000, 4001))]:

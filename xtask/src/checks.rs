@@ -45,10 +45,15 @@ fn prepare(workspace: &Workspace, flags: &CheckFlags) -> anyhow::Result<Venv> {
     build::ensure(workspace, &flags.build)?;
     let mut say = |line: &str| say!("{line}");
     let venv = Venv::set_up(workspace, Needs::Checks, flags.build.offline, &mut say)?;
-    if [env::TEST_AWS, env::TEST_GCP].iter().any(|name| env::text(name).as_deref() == Some("true")) {
+    if [env::TEST_AWS, env::TEST_GCP].into_iter().any(is_on) {
         Venv::set_up(workspace, Needs::Integration, flags.build.offline, &mut say)?;
     }
     Ok(venv)
+}
+
+/// As `tests/integration/conftest.py` has it: CI runs what nobody has turned off.
+fn is_on(name: &str) -> bool {
+    env::text(name).or_else(|| env::text(env::CI)).as_deref() == Some("true")
 }
 
 fn tests(workspace: &Workspace, flags: &CheckFlags, venv: &Venv) -> Vec<Check> {

@@ -39,7 +39,9 @@ pub(crate) const MALLOC_CONF: &str = "MALLOC_CONF";
 pub(crate) const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 /// The Python to make `.venv` with, where the one on PATH is not the one that is wanted.
 pub(crate) const MAOU_PYTHON: &str = "MAOU_PYTHON";
-/// `true` turns on the tests against S3, and against Google Cloud Storage.
+/// `true` on machines that check what is submitted.
+pub(crate) const CI: &str = "CI";
+/// `true` turns on the tests against S3, and against Google Cloud Storage; `false` turns them off where `CI` is `true`.
 pub(crate) const TEST_AWS: &str = "TEST_AWS";
 pub(crate) const TEST_GCP: &str = "TEST_GCP";
 pub(crate) const PATH: &str = "PATH";

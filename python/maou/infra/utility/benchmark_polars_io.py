@@ -103,9 +103,14 @@ def table(measurements: Sequence[Measurement]) -> str:
         times = [_number(item.median(name), 1000, 2) for name in LIBRARIES]
         ratios = [_number(item.ratio(name), 1, 2) for name in LIBRARIES[1:]]
         rows.append([item.operation, str(item.rows), *times, *ratios])
+    return aligned(rows)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as text, the first one underlined: columns side by side, all but the first to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rows.insert(1, ["-" * width for width in widths])
-    return "\n".join(_line(row, widths) for row in rows)
+    first, *rest = rows
+    return "\n".join(_line(row, widths) for row in (first, ["-" * width for width in widths], *rest))
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -115,17 +120,18 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--num-records",
-        type=_positive,
+        type=positive,
         default=50_000,
         metavar="N",
         help="HCPE records (default %(default)s)",
     )
-    parser.add_argument("--rounds", type=_positive, default=5, metavar="N", help="runs each (default %(default)s)")
-    parser.add_argument("--json", type=_writable, metavar="FILE", help="write every run's time there as well")
+    parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="runs each (default %(default)s)")
+    parser.add_argument("--json", type=writable, metavar="FILE", help="write every run's time there as well")
     return parser.parse_args(arguments)
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """An argument that is a number from 1 on."""
     try:
         number = int(text)
     except ValueError:
@@ -135,7 +141,8 @@ def _positive(text: str) -> int:
     return number
 
 
-def _writable(text: str) -> Path:
+def writable(text: str) -> Path:
+    """An argument that is a file to be written."""
     # Checked before the runs, which may take minutes.
     path = Path(text)
     if path.is_dir() or not path.absolute().parent.is_dir():
@@ -163,8 +170,8 @@ def _save_and_load(
         saves["pyarrow"] = lambda: peers.pyarrow_save(table, directory / "pyarrow.feather")
         loads["pyarrow"] = lambda: peers.pyarrow_load(source)
     return [
-        _alternate(f"save {name}", len(df), saves, rounds),
-        _alternate(f"load {name}", len(df), loads, rounds),
+        alternate(f"save {name}", len(df), saves, rounds),
+        alternate(f"load {name}", len(df), loads, rounds),
     ]
 
 
@@ -187,8 +194,8 @@ def _split_and_merge(hcpe: pl.DataFrame, rounds: int, directory: Path) -> list[M
         splits["pyarrow"] = lambda: peers.pyarrow_split(source, out["pyarrow"], rows)
         merges["pyarrow"] = lambda: peers.pyarrow_merge(pieces, out["pyarrow"])
     return [
-        _alternate(f"split into {len(pieces)}", len(hcpe), splits, rounds),
-        _alternate(f"merge {len(pieces)}", len(hcpe), merges, rounds),
+        alternate(f"split into {len(pieces)}", len(hcpe), splits, rounds),
+        alternate(f"merge {len(pieces)}", len(hcpe), merges, rounds),
     ]
 
 
@@ -197,10 +204,11 @@ def _index(hcpe: pl.DataFrame, rounds: int, directory: Path) -> Measurement:
 
     source = str(directory / "hcpe.feather")
     runs: dict[str, Run] = {"maou": lambda: SearchIndex([source], "hcpe").build_from_files()}
-    return _alternate("build index", len(hcpe), runs, rounds)
+    return alternate("build index", len(hcpe), runs, rounds)
 
 
-def _alternate(operation: str, rows: int, runs: dict[str, Run], rounds: int) -> Measurement:
+def alternate(operation: str, rows: int, runs: dict[str, Run], rounds: int) -> Measurement:
+    """Each of `runs` once to warm up, then `rounds` times in turn."""
     measurement = Measurement(operation, rows, {name: [] for name in runs})
     for run in runs.values():
         run()
