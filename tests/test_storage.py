@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from maou.domain.data.paths import is_url
 from maou.domain.data.rust_io import load_generic_df, save_generic_df
+from maou.infra.cloud.errors import explain
 from maou.infra.cloud.location import parse
 from maou.infra.cloud.objects import missing, parts
 from maou.infra.storage import download, upload
@@ -98,6 +99,32 @@ def test_requests_cover_what_is_missing(
     assert all(first[1] <= second[0] for first, second in itertools.pairwise(requests))
     assert covered(requests) >= covered(rest)
     assert len(covered(requests) - covered(rest)) <= gap * max(0, len(rest) - 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "message"),
+    [
+        (
+            "400 Bad Request: <Error><Code>AuthorizationHeaderMalformed</Code>",
+            OSError,
+            "the bucket 'b' is in another region; set AWS_REGION to it",
+        ),
+        (
+            "403 Forbidden: <Error><Code>RequestTimeTooSkewed</Code>",
+            PermissionError,
+            "the clock of this machine is wrong",
+        ),
+        ("403 Forbidden: ", PermissionError, "these credentials may not; have the owner of 'b' allow it"),
+        ("418 I'm a teapot: \n\nDebug source:\nGeneric {", OSError, "status code: 418 I'm a teapot:"),
+    ],
+)
+def test_what_services_answer_is_explained(answer: str, kind: type[OSError], message: str) -> None:
+    # These do not come from the servers of the integration tests.
+    said = Exception(f"Generic S3 error: Server returned non-2xx status code: {answer}")
+    error = explain(parse("s3://b/k"), "read", said)
+    assert type(error) is kind
+    assert str(error).startswith("cannot read s3://b/k: ") and message in str(error)
+    assert "Debug" not in str(error)
 
 
 def test_uploading_a_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

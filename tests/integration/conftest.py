@@ -17,6 +17,9 @@ S3_VARIABLES = {
     "AWS_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": ACCESS_KEY,
     "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+    # Nobody listens there: else obstore and boto3 would ask the machine's cloud for credentials.
+    "AWS_METADATA_ENDPOINT": "http://127.0.0.1:1",
+    "AWS_EC2_METADATA_DISABLED": "true",
 }
 
 
@@ -61,9 +64,7 @@ def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
     """A server on this machine, whatever the environment says."""
     clear(monkeypatch, "AWS_")
     with proxy_to(s3_server.port) as proxy:
-        # Nobody listens there: else obstore would ask the machine's cloud for credentials.
-        variables = S3_VARIABLES | {"AWS_ENDPOINT_URL": proxy.endpoint, "AWS_METADATA_ENDPOINT": "http://127.0.0.1:1"}
-        for name, value in variables.items():
+        for name, value in (S3_VARIABLES | {"AWS_ENDPOINT_URL": proxy.endpoint}).items():
             monkeypatch.setenv(name, value)
         yield S3(proxy, f"s3://{BUCKET}/{uuid.uuid4().hex}")
 

@@ -5,7 +5,9 @@ Always against the server on this machine: its traffic is counted and broken off
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +17,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from integration.conftest import S3, clear, is_on
+from integration.conftest import S3, is_on
 from integration.servers import BUCKET
 from maou.domain.data.rust_io import load_generic_df, load_hcpe_df, save_generic_df, save_hcpe_df, split_hcpe_feather
 from maou.infra.cloud.files import TAIL
@@ -219,24 +221,28 @@ def test_s3_errors_name_the_url_and_the_fix(
         assert error.__cause__ is None and error.__suppress_context__
 
 
+def test_s3_service_that_does_not_answer(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        monkeypatch.setenv("AWS_READ_TIMEOUT", "200ms")
+        with pytest.raises(TimeoutError, match="has not answered in time; check AWS_ENDPOINT_URL"):
+            load_generic_df(f"{s3.root}/a.feather")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="obstore.auth.boto3 needs Python 3.11")
 def test_s3_profile_of_boto3(s3: S3, hcpe: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if sys.version_info < (3, 11):
-        pytest.skip("obstore.auth.boto3 needs Python 3.11")
-    key, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
-    (tmp_path / "credentials").write_text(f"[games]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
-    endpoint, metadata = os.environ["AWS_ENDPOINT_URL"], os.environ["AWS_METADATA_ENDPOINT"]
-    clear(monkeypatch, "AWS_")
-    variables = {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_METADATA_ENDPOINT": metadata,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
-        "AWS_PROFILE": "games",
-    }
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
+    keys = {name: os.environ[name.upper()] for name in ("aws_access_key_id", "aws_secret_access_key")}
+    lines = ["[games]", "region = eu-west-1", *(f"{name} = {value}" for name, value in keys.items())]
+    (tmp_path / "credentials").write_text("\n".join(lines))
+    for name in keys:
+        monkeypatch.delenv(name.upper())
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "games")
     save_hcpe_df(hcpe, f"{s3.root}/a.feather")
     assert load_hcpe_df(f"{s3.root}/a.feather").equals(hcpe)
+    monkeypatch.setenv("AWS_PROFILE", "none")
+    with pytest.raises(PermissionError, match=r"\(none\) could not be found; check AWS_PROFILE"):
+        load_hcpe_df(f"{s3.root}/a.feather")
 
 
 def test_s3_signed_url_is_read_over_http(s3: S3, many: Path) -> None:
@@ -256,3 +262,18 @@ def test_s3_signed_url_is_read_over_http(s3: S3, many: Path) -> None:
     with pytest.raises(PermissionError, match="cannot read http") as refused:
         load_generic_df(signed.replace("X-Amz-Signature=", "X-Amz-Signature=0"))
     assert "X-Amz" not in str(refused.value)
+
+
+def test_s3_benchmark(s3: S3, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from maou.infra.utility.benchmark_cloud import main
+
+    report = tmp_path / "report.json"
+    size = ["--num-records", "500", "--rounds", "1"]
+    place = ["--server", s3.proxy.endpoint, "--bucket", BUCKET]
+    assert main([*place, *size, "--json", str(report)]) == 0
+    assert "read 2 of 9 columns" in capsys.readouterr().out
+    measured = json.loads(report.read_text())["measurements"]
+    assert [set(item["seconds"]) for item in measured] == [{"maou", "polars", "pyarrow", "disk"}] * 2
+    assert s3.client().list_objects_v2(Bucket=BUCKET, Prefix="maou-benchmark")["KeyCount"] == 0
+    assert main(["--server", "http://127.0.0.1:1", "--bucket", BUCKET, *size]) == 1
+    assert capsys.readouterr().err.startswith("error: cannot write s3://")

@@ -61,7 +61,7 @@ def open_store(location: Location) -> ObjectStore:
 
     options: dict[str, Any] = {"client_options": _client_options(location), "retry_config": RETRIES}
     if location.scheme == "s3":
-        return S3Store(location.bucket, credential_provider=_profile_credentials(), **options)
+        return S3Store(location.bucket, credential_provider=_profile_credentials(location), **options)
     if location.scheme == "gs":
         return GCSStore(location.bucket, **options)
     if location.scheme == "az":
@@ -88,16 +88,23 @@ def _client_options(location: Location) -> dict[str, Any]:
     return options
 
 
-def _profile_credentials() -> Any:
+def _profile_credentials(location: Location) -> Any:
     """Credentials of a profile in ~/.aws, of SSO and the like: boto3 knows them, where it is installed."""
     if any(os.environ.get(name) for name in _OWN_CREDENTIALS):
         return None
     try:
+        from botocore.exceptions import BotoCoreError
         from obstore.auth.boto3 import Boto3CredentialProvider
     except ImportError:
         return None
     try:
-        return Boto3CredentialProvider()
+        provider = Boto3CredentialProvider()
+    except BotoCoreError as error:
+        raise PermissionError(f"cannot open {location}: {error}; check AWS_PROFILE and ~/.aws") from None
     except ValueError:
         # It has found none either. obstore's own search says so when they are needed.
         return None
+    if region := os.environ.get("AWS_REGION"):
+        # boto3 does not read it, and has that of the profile.
+        provider.config["region"] = region
+    return provider
