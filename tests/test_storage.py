@@ -21,7 +21,17 @@ from maou.infra.storage import download, upload
 
 
 @pytest.mark.parametrize(
-    "url", ["", "games.feather", "ftp://host/key", "s3://bucket", "s3://bucket/", "s3://bucket/a/", "gs:///key"]
+    "url",
+    [
+        "",
+        "games.feather",
+        "ftp://host/key",
+        "s3://bucket",
+        "s3://bucket/",
+        "s3://bucket/a/",
+        "s3://bucket/..",
+        "gs:///key",
+    ],
 )
 def test_a_url_of_another_form_is_refused(url: str, tmp_path: Path) -> None:
     message = f"expected s3://bucket/key, gs://bucket/key, az://container/key or https://host/path, got {url!r}"

@@ -78,6 +78,13 @@ def test_s3_records_of_every_kind(s3_root: str, kind: str) -> None:
     assert load_generic_df(url).height == df.height
 
 
+def test_s3_key_of_odd_characters(s3_root: str, hcpe: pl.DataFrame) -> None:
+    url = f"{s3_root}/{'駒' * 60}: <a>|b?#%41.feather"
+    save_hcpe_df(hcpe, url)
+    assert load_generic_df(url, ["id"]).equals(hcpe.select("id"))
+    assert load_hcpe_df(merge_hcpe_feather_files([url, url], f"{s3_root}/twice")[0]).height == 2 * hcpe.height
+
+
 def test_s3_records_of_another_kind_are_refused(s3_root: str) -> None:
     url = f"{s3_root}/numbers.feather"
     save_generic_df(pl.DataFrame({"x": [1, 2]}), url)

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from maou.domain.data.paths import StrPath, is_url
-from maou.infra.cloud.files import fetched, scratch
+from maou.infra.cloud.files import COPY, fetched, scratch
 from maou.infra.cloud.location import join, parse
 from maou.infra.cloud.objects import delete, parse_writable, put
 
@@ -24,7 +24,9 @@ def split(file_path: StrPath, output_dir: StrPath, run: Callable[[str, str], lis
     Returns:
         Paths, and URLs for what is in a store, in order.
     """
-    with _local(file_path) as source, _directory(output_dir) as directory:
+    # Of which the pieces get their names.
+    name = parse(str(file_path)).name if is_url(file_path) else COPY
+    with _local(file_path, name) as source, _directory(output_dir) as directory:
         pieces = run(source, directory)
         if pieces == [source]:
             return [_as_given(file_path)]
@@ -43,9 +45,9 @@ def merge(
 
 
 @contextmanager
-def _local(path: StrPath) -> Iterator[str]:
+def _local(path: StrPath, name: str = COPY) -> Iterator[str]:
     if is_url(path):
-        with fetched(str(path)) as local:
+        with fetched(str(path), name=name) as local:
             yield local
     else:
         yield os.fspath(path)

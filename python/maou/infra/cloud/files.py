@@ -14,16 +14,22 @@ from maou.infra.cloud.objects import PART, Range, RemoteObject, missing, parse_w
 TAIL = 64 << 10
 """Bytes at the end of a file that are fetched at once: the footer is there, and in small files all there is."""
 
+COPY = "copy.feather"
+"""The local file. A key may have more and other characters than a file name."""
+
 _ARROW_FILE = b"ARROW1"
 
 
 @contextmanager
-def fetched(url: str, columns: Sequence[str] | None = None, rows: tuple[int, int] | None = None) -> Iterator[str]:
+def fetched(
+    url: str, columns: Sequence[str] | None = None, rows: tuple[int, int] | None = None, name: str = COPY
+) -> Iterator[str]:
     """A local file that reads as the object at `url` does, as long as no other columns and rows are asked for.
 
     Of the others no data is transferred: in their place the file has holes. Buffers are fetched whole, so `rows` leaves
     out the batches without any of them. A *stream* has no footer that says where its columns are, and is fetched whole,
-    as from a server that knows no ranges. The file is in the directory for temporary files and goes at the end.
+    as from a server that knows no ranges. The file is in the directory for temporary files under `name`, and goes at
+    the end.
 
     Raises:
         FileNotFoundError, PermissionError, ConnectionError, TimeoutError, OSError: when it cannot be read.
@@ -34,7 +40,7 @@ def fetched(url: str, columns: Sequence[str] | None = None, rows: tuple[int, int
     location = parse(url)
     remote = RemoteObject(location)
     with scratch() as directory:
-        path = Path(directory, location.name)
+        path = Path(directory, name)
         with _naming(location, path):
             with path.open("w+b") as file:
                 _Copy(remote, path, file).fetch(columns, rows)
@@ -53,7 +59,7 @@ def stored(url: str) -> Iterator[str]:
     """
     location = parse_writable(url)
     with scratch() as directory:
-        path = Path(directory, location.name)
+        path = Path(directory, COPY)
         with _naming(location, path):
             yield str(path)
             put(path, location)

@@ -43,7 +43,7 @@ def parse(url: str) -> Location:
     # In the keys of a bucket these two are characters like others.
     tail = "" if is_http else url[len(f"{parts.scheme}://{parts.netloc}{parts.path}") :]
     key = unquote(parts.path.removeprefix("/") + tail)
-    if parts.scheme not in READABLE or not parts.netloc or not key.rpartition("/")[2]:
+    if parts.scheme not in READABLE or not parts.netloc or key.rpartition("/")[2] in ("", ".", ".."):
         raise ValueError(
             f"expected s3://bucket/key, gs://bucket/key, az://container/key or https://host/path, got {url!r}"
         )
