@@ -1,0 +1,84 @@
+"""What a user is told: one line that says what could not be done, on which file, why, and what helps."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FAILED = 1
+"""Exit status when something could not be done; wrong usage is 2, from argparse."""
+
+_FIXES = {
+    errno.EACCES: "check its permissions",
+    errno.EPERM: "check its permissions",
+    errno.EROFS: "choose another place",
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room on the disk",
+}
+
+
+class CommandError(Exception):
+    """Ends the command with its message and exit status 1; the message begins with "cannot" or "no"."""
+
+
+def complain(message: str) -> None:
+    """Print one line on stderr."""
+    line = " ".join(message.split())
+    print(f"maou: {line}", file=sys.stderr)
+
+
+@contextmanager
+def explained(action: str, path: str) -> Iterator[None]:
+    """Turn what goes wrong with `path` inside into a `CommandError` that says so.
+
+    Args:
+        action: what is tried, to be read after "cannot".
+        path: the file or directory it is tried on.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        place = _text(error.filename) if error.filename else path
+        raise CommandError(f"cannot {action} {place}: {reason(error)}{_fix(error, place)}") from error
+    except (ValueError, ImportError) as error:
+        raise CommandError(f"cannot {action} {path}: {reason(error, path)}") from error
+    except MemoryError as error:
+        raise CommandError(f"cannot {action} {path}: not enough memory; choose fewer --columns or rows") from error
+
+
+def reason(error: Exception, path: str = "") -> str:
+    """Why, in one line, without the path that the caller names anyway."""
+    if isinstance(error, OSError) and error.strerror:
+        # The extension adds what it was doing.
+        return error.strerror.split("; cannot ")[0]
+    return (str(error) or type(error).__name__).removeprefix(f"{path}: ")
+
+
+def _fix(error: OSError, place: str) -> str:
+    if isinstance(error, FileNotFoundError):
+        return _similar(place)
+    if isinstance(error, IsADirectoryError):
+        return f"; name the files in it: {Path(place) / '*.feather'}"
+    fix = _FIXES.get(error.errno or 0)
+    return f"; {fix}" if fix else ""
+
+
+def _similar(place: str) -> str:
+    path = Path(place)
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return f"; there is no directory {path.parent}"
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return f"; there is {path.parent / close[0]}" if close else "; check the name"
+
+
+def _text(path: object) -> str:
+    return os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else str(path)

@@ -1,0 +1,182 @@
+"""`maou data info`: what is in files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from maou.cli import files
+from maou.cli.errors import FAILED, CommandError, complain, explained
+from maou.cli.headers import Headers, read_headers
+from maou.cli.histogram import Distribution, bins, draw
+from maou.cli.kinds import OTHER, guess_kind, near_miss
+from maou.cli.progress import Progress, watched
+from maou.cli.table import count, indented, size, table
+
+DISTRIBUTED = ("eval", "moves")
+"""Columns of HCPE records that are drawn."""
+
+QUARTILES = (0.25, 0.5, 0.75)
+
+
+@dataclass
+class Info:
+    """What is known about a file: its columns, what its headers say, and how some columns are distributed."""
+
+    path: str
+    kind: str
+    note: str | None
+    bytes: int
+    schema: dict[str, pl.DataType]
+    headers: Headers
+    distributions: dict[str, Distribution] = field(default_factory=dict)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Describe each file; those that cannot be read are complained about, and the others described all the same."""
+    if options.plot:
+        # Before anything is read, which may take minutes.
+        from maou.cli.plot import check_target
+
+        check_target(options.plot)
+    infos, failures = _gather(options.files)
+    if options.json:
+        failed = [{"path": path, "error": str(error)} for path, error in failures]
+        print(json.dumps([*map(_as_json, infos), *failed], indent=1))
+    for at, info in enumerate([] if options.json else infos):
+        print(f"\n{_as_text(info)}" if at else _as_text(info))
+    sys.stdout.flush()
+    for _, error in failures:
+        complain(str(error))
+    if options.plot:
+        from maou.cli.plot import draw_plot
+
+        draw_plot(infos, options.plot)
+    return FAILED if failures else 0
+
+
+def inspect(path: str) -> Info:
+    """Look into one file. Of values, only those of `DISTRIBUTED` are read."""
+    with explained("read", path):
+        schema = files.schema(path)
+        length = files.file_size(path)
+        with files.reading_at(path) as read_at:
+            headers = read_headers(read_at, length)
+        info = Info(path, guess_kind(schema), near_miss(schema), length, schema, headers)
+        if info.kind == "hcpe":
+            info.distributions = watched(f"reading {path}", lambda progress: _count(path, headers.rows, progress))
+    return info
+
+
+def _gather(paths: list[str]) -> tuple[list[Info], list[tuple[str, CommandError]]]:
+    infos: list[Info] = []
+    failures: list[tuple[str, CommandError]] = []
+    for path in paths:
+        try:
+            infos.append(inspect(path))
+        except CommandError as error:
+            failures.append((path, error))
+    return infos, failures
+
+
+def _count(path: str, rows: int, progress: Progress) -> dict[str, Distribution]:
+    distributions = {name: Distribution() for name in DISTRIBUTED}
+    done = 0
+    for frame in files.frames(path, columns=DISTRIBUTED):
+        for name, distribution in distributions.items():
+            distribution.add(frame[name])
+        done += frame.height
+        progress(done, rows)
+    return distributions
+
+
+def _as_text(info: Info) -> str:
+    parts = [info.path, indented(_facts(info)), "", indented(_columns(info))]
+    for name, distribution in info.distributions.items():
+        if distribution.total:
+            parts += ["", indented(_summary(name, distribution)), indented(indented(_bars(distribution)))]
+    return "\n".join(parts)
+
+
+def _facts(info: Info) -> str:
+    headers = info.headers
+    compression = " and ".join(sorted(headers.codecs)) or "not compressed"
+    checksums = "yes" if headers.has_checksums else "no: maou has not written this file"
+    note = f" ({info.note})" if info.note else ""
+    return "\n".join(
+        [
+            f"kind       {info.kind}{note}",
+            f"rows       {headers.rows:,} in {count(headers.batches, 'batch')}",
+            f"size       {size(info.bytes)}, {size(headers.uncompressed_bytes)} uncompressed ({compression})",
+            f"checksums  {checksums}",
+        ]
+    )
+
+
+def _columns(info: Info) -> str:
+    nulls = info.headers.null_counts
+    rows = [
+        [column.name, str(info.schema.get(column.name)), column.arrow_type, f"{nulls.get(column.name, 0):,}"]
+        for column in info.headers.columns
+    ]
+    return table(["column", "polars", "arrow", "nulls"], rows, right=["nulls"])
+
+
+def _summary(name: str, distribution: Distribution) -> str:
+    low, middle, high = (f"{distribution.quantile(share):,}" for share in QUARTILES)
+    return (
+        f"{name}: {distribution.quantile(0):,} to {distribution.quantile(1):,}, mean {distribution.mean:,.1f}, "
+        f"median {middle}, half of all from {low} to {high}"
+    )
+
+
+def _bars(distribution: Distribution) -> str:
+    columns = min(shutil.get_terminal_size((100, 24)).columns, 120) - 4
+    return draw(bins(distribution), columns, _mark())
+
+
+def _mark() -> str:
+    try:
+        "█".encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except UnicodeEncodeError:
+        return "#"
+    return "█"
+
+
+def _as_json(info: Info) -> dict[str, object]:
+    headers = info.headers
+    return {
+        "path": info.path,
+        "kind": None if info.kind == OTHER else info.kind,
+        "rows": headers.rows,
+        "batches": headers.batches,
+        "bytes": info.bytes,
+        "uncompressed_bytes": headers.uncompressed_bytes,
+        "compression": sorted(headers.codecs),
+        "checksums": headers.has_checksums,
+        "columns": [
+            {
+                "name": column.name,
+                "polars": str(info.schema.get(column.name)),
+                "arrow": column.arrow_type,
+                "nulls": headers.null_counts.get(column.name, 0),
+            }
+            for column in headers.columns
+        ],
+        "distributions": {name: _distribution_json(item) for name, item in info.distributions.items() if item.total},
+    }
+
+
+def _distribution_json(distribution: Distribution) -> dict[str, object]:
+    return {
+        "values": distribution.total,
+        "nulls": distribution.nulls,
+        "mean": distribution.mean,
+        "quantiles": {str(share): distribution.quantile(share) for share in (0, *QUARTILES, 1)},
+        "bins": [{"low": item.low, "high": item.high, "count": item.count} for item in bins(distribution)],
+    }

@@ -1,0 +1,65 @@
+"""Record indices: made of files in memory, or opened from a file that `maou data index` has written."""
+
+from __future__ import annotations
+
+import importlib
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from maou.cli import files
+from maou.cli.errors import CommandError, explained
+from maou.cli.kinds import guess_kind
+from maou.cli.parser import KINDS
+from maou.cli.progress import watched
+from maou.cli.table import count
+from maou.domain.data.rust_io import check_rust_backend
+
+INDEX_SUFFIX = ".maouidx"
+
+
+def new_index(paths: Sequence[str], kind: str) -> Any:
+    """Make an empty `SearchIndex` of files."""
+    return _search_index()(paths, kind)
+
+
+def find_index(paths: Sequence[str], kind: str | None) -> Any:
+    """Open the index that is named, or make one of the files in memory."""
+    if any(path.endswith(INDEX_SUFFIX) for path in paths):
+        return _opened(paths)
+    kind = kind or index_kind(paths)
+    with explained("index", ", ".join(paths)):
+        index = new_index(paths, kind)
+        watched(f"indexing {count(len(paths), 'file')}", lambda _: index.build_from_files())
+    return index
+
+
+def index_kind(paths: Sequence[str]) -> str:
+    """Kind of the records of the first file, for the rest to agree with."""
+    with explained("read", paths[0]):
+        kind = guess_kind(files.schema(paths[0]))
+    if kind not in KINDS:
+        found = "not known" if kind == "other" else f"{kind}, which has no index"
+        raise CommandError(
+            f"cannot index {paths[0]}: the kind of its records is {found}; say which to take: --type {'|'.join(KINDS)}"
+        )
+    return kind
+
+
+def _opened(paths: Sequence[str]) -> Any:
+    if len(paths) > 1:
+        raise CommandError(f"cannot search {count(len(paths), 'file')}, one of them an index; name the index alone")
+    (path,) = paths
+    with explained("open", path):
+        index = _search_index().open(path)
+        if index.is_stale():
+            again = shlex.join([*map(str, index.file_paths()), "-o", path])
+            raise CommandError(
+                f"cannot search {path}: its files have changed since; bring it up to date: maou data index {again}"
+            )
+    return index
+
+
+def _search_index() -> Any:
+    check_rust_backend()
+    return importlib.import_module("maou._rust.maou_index").SearchIndex
