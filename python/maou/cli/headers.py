@@ -87,8 +87,13 @@ def read_headers(read_at: ReadAt, size: int) -> Headers:
         ValueError: when they are damaged or cut.
         OSError: when the file cannot be read.
     """
-    if read_at(0, len(MAGIC)) != MAGIC:
-        return _of_stream(read_at)
+    try:
+        return _of_file(read_at, size) if read_at(0, len(MAGIC)) == MAGIC else _of_stream(read_at)
+    except ValueError as error:
+        raise ValueError(f"its headers are damaged or cut: {error}") from error
+
+
+def _of_file(read_at: ReadAt, size: int) -> Headers:
     footer = _footer(read_at, size)
     schema = footer.table(1)
     if schema is None:
