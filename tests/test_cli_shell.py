@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import signal
 import subprocess
 import sys
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from command_line import COMMAND, complaint, environment, output, run
 
+from maou.cli.errors import CommandError, explained
 from maou.cli.progress import ERASE_LINE, Progress, watched
 from maou.domain.data.rust_io import save_hcpe_df
 from maou.infra.utility.records import generate_hcpe_df
@@ -102,10 +103,11 @@ def test_a_file_that_cannot_be_read_is_one_line(command: list[str], tmp_path: Pa
     assert "there is no directory nowhere" in complaint("data", *command, "nowhere/a.feather", cwd=tmp_path)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission(tmp_path: Path, hcpe_file: Path) -> None:
-    hcpe_file.chmod(0)
-    assert "check its permissions" in complaint("data", "info", hcpe_file, cwd=tmp_path)
+def test_what_the_system_refuses_names_the_fix() -> None:
+    refused = PermissionError(errno.EACCES, "Permission denied; cannot read", "a.feather")
+    with pytest.raises(CommandError) as raised, explained("split", "other.feather"):
+        raise refused
+    assert str(raised.value) == "cannot split a.feather: Permission denied; check its permissions"
 
 
 def test_nobody_reads_on(tmp_path: Path) -> None:

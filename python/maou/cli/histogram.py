@@ -12,8 +12,9 @@ from maou.cli.table import width
 
 _LOWEST = -(1 << 15)
 
-TAIL = 0.005
-"""Share of the values on either side that bins of equal width need not reach: mates have evaluations far out."""
+FENCE = 3
+"""How far bins of equal width reach at most, from the middle half of the values, in widths of that half: Tukey's outer
+fences. The evaluations of mates are further out."""
 
 _STEPS = (1, 2, 5)
 
@@ -36,6 +37,11 @@ class Distribution:
     def total(self) -> int:
         """Values that are not null."""
         return int(self._counts.sum())
+
+    def values(self) -> list[int]:
+        """The values that occur, in ascending order."""
+        found: list[int] = (np.flatnonzero(self._counts) + _LOWEST).tolist()
+        return found
 
     @property
     def mean(self) -> float:
@@ -76,7 +82,7 @@ def bins(distribution: Distribution, at_most: int = 24) -> list[Bin]:
     """Bins of one round width over nearly all values, and one on either side for what lies further out."""
     if not distribution.total:
         return []
-    low, high = distribution.quantile(TAIL), distribution.quantile(1 - TAIL)
+    low, high = _usual(distribution)
     step = _round_up((high - low + 1) / (at_most - 2))
     first, last = low // step * step, high // step * step + step - 1
     inner = [
@@ -99,6 +105,14 @@ def draw(items: list[Bin], columns: int, mark: str) -> str:
         f"{label:>{label_width}}  {count:>{count_width}}  {mark * _bar(item.count, most, room)}".rstrip()
         for label, count, item in zip(labels, counts, items, strict=True)
     )
+
+
+def _usual(distribution: Distribution) -> tuple[int, int]:
+    # The outermost values within the fences.
+    lower, upper = distribution.quantile(0.25), distribution.quantile(0.75)
+    reach = FENCE * (upper - lower)
+    within = [value for value in distribution.values() if lower - reach <= value <= upper + reach]
+    return within[0], within[-1]
 
 
 def _bar(count: int, most: int, room: int) -> int:

@@ -24,6 +24,10 @@ TITLES = {"eval": "evaluation, centipawns, side to move", "moves": "moves of the
 
 _COLOURS = {"eval": "#2a6f97", "moves": "#5c8a3a"}
 
+_JAPANESE_FONTS = (
+    "Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic", "IPAGothic", "Hiragino Sans", "Yu Gothic", "MS Gothic",
+)  # fmt: skip
+
 # Text stays text, which the browser shows in whatever letters it has.
 _SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "maou", "font.size": 9}
 
@@ -76,7 +80,7 @@ def _picture(infos: Sequence[Info], form: str) -> bytes:
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_SETTINGS), warnings.catch_warnings():
+    with matplotlib.rc_context({**_SETTINGS, "font.family": _fonts()}), warnings.catch_warnings():
         # A file name in letters that no font here has is drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure = Figure(figsize=(11, 0.5 + 3.2 * len(infos)), layout="constrained")
@@ -92,6 +96,13 @@ def _picture(infos: Sequence[Info], form: str) -> bytes:
             metadata=dict.fromkeys(("Date", "Creator", "Type", "Format")) if form == "svg" else None,
         )
     return content.getvalue()
+
+
+def _fonts() -> list[str]:
+    from matplotlib.font_manager import fontManager
+
+    installed = {font.name for font in fontManager.ttflist}
+    return ["sans-serif", *(font for font in _JAPANESE_FONTS if font in installed)]
 
 
 def _draw(axis: Any, distribution: Distribution, title: str, colour: str) -> None:

@@ -51,14 +51,15 @@ def watched(what: str, work: Callable[[Progress], T], unit: str = "rows") -> T:
     worker = _Worker(lambda: work(progress))
     worker.start()
     start = time.monotonic()
-    drawn = False
+    drawn = ""
     try:
         while not worker.done.wait(REDRAW_SECONDS):
             seconds = time.monotonic() - start
-            if seconds > PATIENCE_SECONDS and _is_terminal():
-                sys.stderr.write(f"{ERASE_LINE}{what}  {progress.text(seconds)}")
+            line = f"{what}  {progress.text(seconds)}"
+            if seconds > PATIENCE_SECONDS and line != drawn and _is_terminal():
+                sys.stderr.write(f"{ERASE_LINE}{line}")
                 sys.stderr.flush()
-                drawn = True
+                drawn = line
     finally:
         if drawn:
             sys.stderr.write(ERASE_LINE)
