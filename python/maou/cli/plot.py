@@ -106,9 +106,12 @@ def _fonts() -> list[str]:
 
 
 def _draw(axis: Any, distribution: Distribution, title: str, colour: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     items = bins(distribution, BINS)
     inner = [item for item in items if item.low is not None and item.high is not None]
-    edges = [*(item.low for item in inner), (inner[-1].high or 0) + 1] if inner else []
+    # Half a value lower: a bar of one value stands above it.
+    edges = [(item.low or 0) - 0.5 for item in inner] + [(inner[-1].high or 0) + 0.5]
     # Dollars in a name are no formula.
     axis.set_title(title.replace("$", r"\$"), loc="left", fontsize=9)
     axis.stairs([item.count for item in inner], edges, fill=True, color=colour)
@@ -117,6 +120,8 @@ def _draw(axis: Any, distribution: Distribution, title: str, colour: str) -> Non
                   xytext=(3, -9), textcoords="offset points", fontsize=7)  # fmt: skip
     axis.set_ylabel("records")
     axis.set_xlabel(_further_out(items))
+    for side in (axis.xaxis, axis.yaxis):
+        side.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
     axis.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axis.spines[["top", "right"]].set_visible(False)
 
