@@ -8,13 +8,8 @@ import polars as pl
 import pytest
 from command_line import complaint, output, run
 
-from maou._rust.maou_index import SearchIndex
 from maou.domain.data.rust_io import save_generic_df, save_hcpe_df, save_intermediate_df, save_stage1_df
 from maou.infra.utility.records import generate_hcpe_df, generate_intermediate_df, generate_stage1_df
-
-needs_index_files = pytest.mark.skipif(
-    not hasattr(SearchIndex, "open"), reason="the extension has no index files: `cargo xtask build`"
-)
 
 
 @pytest.fixture
@@ -90,7 +85,6 @@ def test_an_index_has_a_name_and_a_size(tmp_path: Path, files: list[str]) -> Non
     assert run("data", "index", *files, "-o", "a.maouidx", "--memory", "lots", cwd=tmp_path).returncode == 2
 
 
-@needs_index_files
 def test_an_index_file_finds_what_its_files_have(tmp_path: Path, files: list[str], hcpe: pl.DataFrame) -> None:
     printed = output("data", "index", *files, "-o", "索引.maouidx", "--memory", "64MiB", cwd=tmp_path)
     assert printed.startswith("索引.maouidx: 300 records of 2 files, ")
@@ -102,7 +96,6 @@ def test_an_index_file_finds_what_its_files_have(tmp_path: Path, files: list[str
     assert output(*search, "--prefix", "other", cwd=tmp_path) == by_files
 
 
-@needs_index_files
 def test_a_stale_index_says_how_to_bring_it_up_to_date(tmp_path: Path, files: list[str]) -> None:
     output("data", "index", *files, "-o", "a.maouidx", cwd=tmp_path)
     save_hcpe_df(generate_hcpe_df(10), tmp_path / "a.feather")
@@ -112,7 +105,6 @@ def test_a_stale_index_says_how_to_bring_it_up_to_date(tmp_path: Path, files: li
     assert found(output("data", "search", "a.maouidx", "--id", "game0.csa_1", cwd=tmp_path)) == [["a.feather", "1"]]
 
 
-@needs_index_files
 def test_an_index_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "bad.maouidx").write_bytes(b"no index")
     assert "cannot open bad.maouidx: " in complaint("data", "search", "bad.maouidx", "--id", "1", cwd=tmp_path)

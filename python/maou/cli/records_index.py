@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import shlex
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from maou.cli import files
 from maou.cli.errors import CommandError, explained
@@ -15,15 +14,18 @@ from maou.cli.progress import watched
 from maou.cli.table import count
 from maou.domain.data.rust_io import check_rust_backend
 
+if TYPE_CHECKING:
+    from maou._rust.maou_index import SearchIndex
+
 INDEX_SUFFIX = ".maouidx"
 
 
-def new_index(paths: Sequence[str], kind: str) -> Any:
+def new_index(paths: Sequence[str], kind: str) -> SearchIndex:
     """Make an empty `SearchIndex` of files."""
     return _search_index()(paths, kind)
 
 
-def find_index(paths: Sequence[str], kind: str | None) -> Any:
+def find_index(paths: Sequence[str], kind: str | None) -> SearchIndex:
     """Open the index that is named, or make one of the files in memory."""
     if any(path.endswith(INDEX_SUFFIX) for path in paths):
         return _opened(paths)
@@ -46,7 +48,7 @@ def index_kind(paths: Sequence[str]) -> str:
     return kind
 
 
-def _opened(paths: Sequence[str]) -> Any:
+def _opened(paths: Sequence[str]) -> SearchIndex:
     if len(paths) > 1:
         raise CommandError(f"cannot search {count(len(paths), 'file')}, one of them an index; name the index alone")
     (path,) = paths
@@ -60,6 +62,8 @@ def _opened(paths: Sequence[str]) -> Any:
     return index
 
 
-def _search_index() -> Any:
+def _search_index() -> type[SearchIndex]:
     check_rust_backend()
-    return importlib.import_module("maou._rust.maou_index").SearchIndex
+    from maou._rust.maou_index import SearchIndex
+
+    return SearchIndex

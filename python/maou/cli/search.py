@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -15,6 +15,9 @@ from maou.cli.errors import CommandError, explained
 from maou.cli.progress import watched
 from maou.cli.records_index import find_index
 from maou.cli.table import count, table
+
+if TYPE_CHECKING:
+    from maou._rust.maou_index import SearchIndex
 
 Place = tuple[str, int]
 """A file and a row in it, from 0."""
@@ -50,13 +53,14 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _search(index: Any, options: argparse.Namespace) -> Found:
+def _search(index: SearchIndex, options: argparse.Namespace) -> Found:
     if options.id is not None:
         place = index.search_by_id(options.id)
         return Found([place] if place else [], f"with the id {options.id}")
     if options.prefix is not None:
         ids = index.search_id_prefix(options.prefix, options.offset + options.limit)[options.offset :]
-        return Found([index.search_by_id(id) for id in ids], f"with ids that begin with {options.prefix}", ids=ids)
+        places = [place for id in ids if (place := index.search_by_id(id))]
+        return Found(places, f"with ids that begin with {options.prefix}", ids=ids)
     low, high = options.eval
     places = index.search_by_eval_range(low, high, options.offset, options.limit)
     return Found(places, f"with evaluations {_range(low, high)}", index.count_eval_range(low, high))
