@@ -164,7 +164,7 @@ impl SearchIndex {
         limit: usize,
     ) -> Vec<Location> {
         let Some(content) = self.content() else { return Vec::new() };
-        let records = content.store.evals().records(min_eval, max_eval).skip(offset).take(limit);
+        let records = content.store.evals().records(min_eval, max_eval).page(offset, limit);
         records.filter_map(|record| self.locate(&content, record)).collect()
     }
 

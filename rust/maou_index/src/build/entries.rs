@@ -179,7 +179,7 @@ impl<'a> EntryStream<'a, EvalEntry> {
             while values.next_if(|(_, end)| *end <= place).is_some() {}
             values.peek().map(|(eval, _)| EvalEntry::new(*eval, remap.record(record)))
         };
-        Self::new(Source::Stored(Box::new((0_u64..).zip(evals.records(None, None)).map_while(entry))))
+        Self::new(Source::Stored(Box::new((0_u64..).zip(evals.records(None, None).all()).map_while(entry))))
     }
 }
 

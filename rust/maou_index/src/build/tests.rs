@@ -40,8 +40,12 @@ impl Model {
         for _ in 0..50 {
             let (min, max) = (random.below(50) as i64 - 25, random.below(50) as i64 - 25);
             let expected = sorted.iter().filter(|(eval, _)| (min..=max).contains(&i64::from(*eval)));
-            let found: Vec<u64> = store.evals().records(Some(min), Some(max)).collect();
-            assert_eq!(found, expected.map(|(_, record)| *record).collect::<Vec<_>>());
+            let found: Vec<u64> = store.evals().records(Some(min), Some(max)).all().collect();
+            let expected: Vec<u64> = expected.map(|(_, record)| *record).collect();
+            assert_eq!(found, expected);
+            let offset = random.below(expected.len() as u64 + 2) as usize;
+            let page: Vec<u64> = store.evals().records(Some(min), Some(max)).page(offset, 3).collect();
+            assert_eq!(page, expected.iter().copied().skip(offset).take(3).collect::<Vec<_>>());
         }
         assert_eq!(store.evals().records(None, None).len(), sorted.len());
         store.verify().unwrap();
@@ -179,7 +183,7 @@ fn a_damaged_store_is_refused_or_answers_something() {
                 let _ = store.ids().find(id);
                 assert!(store.ids().with_prefix(id, 1000).len() <= 1000);
             }
-            let _ = store.evals().records(Some(3), Some(200)).count();
+            let _ = store.evals().records(Some(3), Some(200)).all().count();
         }
     }
 }

@@ -12,6 +12,10 @@ pub(crate) struct Evals<'a> {
     values: &'a [u8],
 }
 
+/// Record numbers that lie side by side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Records<'a>(&'a [[u8; RECORD_BYTES]]);
+
 /// Makes a table of evaluations that come in order.
 #[derive(Debug, Default)]
 pub(crate) struct EvalsBuilder {
@@ -50,13 +54,12 @@ impl<'a> Evals<'a> {
     }
 
     /// The numbers of the records with `min <= eval <= max`; `None` is no bound, and one past 16 bits is fine.
-    pub(crate) fn records(&self, min: Option<i64>, max: Option<i64>) -> impl ExactSizeIterator<Item = u64> + use<'a> {
+    pub(crate) fn records(&self, min: Option<i64>, max: Option<i64>) -> Records<'a> {
         let from = min.map_or(0, |min| self.end_of_values(|eval| i64::from(eval) < min));
         let to = max.map_or(usize::MAX, |max| self.end_of_values(|eval| i64::from(eval) <= max));
         let (chunks, _) = self.records.as_chunks::<RECORD_BYTES>();
         // An empty range when `min > max`.
-        let range = chunks.get(from..to.min(chunks.len())).unwrap_or_default();
-        range.iter().map(|bytes| record_number(bytes).unwrap_or_default())
+        Records(chunks.get(from..to.min(chunks.len())).unwrap_or_default())
     }
 
     /// The evaluations that occur, each with the number of records up to its last.
@@ -72,5 +75,21 @@ impl<'a> Evals<'a> {
         let last = after.checked_sub(1).and_then(|last| entries.get(last));
         let end = last.and_then(|entry| u64_at(entry, 2)).unwrap_or(0);
         usize::try_from(end).unwrap_or(usize::MAX)
+    }
+}
+
+impl<'a> Records<'a> {
+    pub(crate) fn len(self) -> usize {
+        self.0.len()
+    }
+
+    /// At most `limit` of those behind the first `offset`, which are not looked at.
+    pub(crate) fn page(self, offset: usize, limit: usize) -> impl Iterator<Item = u64> + use<'a> {
+        let rest = self.0.get(offset..).unwrap_or_default();
+        rest.iter().take(limit).map(|bytes| record_number(bytes).unwrap_or_default())
+    }
+
+    pub(crate) fn all(self) -> impl Iterator<Item = u64> + use<'a> {
+        self.page(0, usize::MAX)
     }
 }
