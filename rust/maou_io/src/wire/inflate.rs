@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 
 use super::frame::Source;
-use super::lz4::{self, BLOCK_HEADER, Block, CHECKSUM, Header, LONGEST_HEADER, Linked};
+use super::input::Input;
+use super::lz4::{self, BLOCK_HEADER, Block, CHECKSUM, Decoder, Header, LONGEST_HEADER};
 use super::output::{Output, Room};
 use crate::error::Result;
 use crate::threads;
@@ -44,13 +45,8 @@ enum Kind {
 /// What a thread needs and uses again, in this call and in later ones.
 #[derive(Default)]
 struct Scratch {
-    compressed: Compressed,
+    input: Input,
     staged: Vec<u8>,
-}
-
-#[derive(Default)]
-struct Compressed {
-    bytes: Vec<u8>,
 }
 
 /// Those that no thread uses now.
@@ -66,8 +62,6 @@ struct Borrowed(Scratch);
 const TASK: usize = 2 << 20;
 /// Decompressed bytes of all parts above which they go past the cache.
 const LARGE: usize = 16 << 20;
-/// Compressed bytes that a frame is read in.
-const READ: usize = 256 << 10;
 
 /// Fills the target of each of `parts`.
 ///
@@ -174,21 +168,18 @@ fn divide<'a>(target: &'a mut [u8], header: Header, blocks: &[(u64, Block)], tas
 
 fn run(source: &Source, scratch: &mut Scratch, past_cache: bool, task: Task<'_>) -> Result<()> {
     let Task { offset, len, kind, target } = task;
-    let Scratch { compressed, staged } = scratch;
+    let Scratch { input, staged } = scratch;
     let staged = past_cache.then_some(staged);
-    let done = match kind {
-        Kind::Plain => return source.read_exact_at(target, offset),
-        Kind::Zstd => zstd(compressed.read(source, offset, len)?, target),
-        Kind::Lz4Frame => {
-            let bytes = Bytes { source, next: offset, end: offset + len as u64, start: 0, compressed };
-            return whole_frame(bytes, target, staged);
-        }
+    input.begin(offset, len);
+    match kind {
+        Kind::Plain => source.read_exact_at(target, offset),
+        Kind::Zstd => zstd(input.take(source, len)?, target).map_err(|problem| source.bad(problem)),
+        Kind::Lz4Frame => whole_frame(source, input, target, staged),
         Kind::Lz4Blocks(header) => {
             let output = Output::new(target, staged, header.block_size);
-            independent_blocks(compressed.read(source, offset, len)?, header, output)
+            independent_blocks(source, input, header, output)
         }
-    };
-    done.map_err(|problem| source.bad(problem))
+    }
 }
 
 impl Borrowed {
@@ -201,57 +192,24 @@ impl Drop for Borrowed {
     fn drop(&mut self) {
         let scratch = std::mem::take(&mut self.0);
         let mut spare = threads::locked(&SPARE);
-        if spare.len() < threads::threads() && scratch.compressed.bytes.len() <= KEPT {
+        if spare.len() < threads::threads() && scratch.input.memory() <= KEPT {
             spare.push(scratch);
         }
     }
 }
 
-impl Compressed {
-    fn read(&mut self, source: &Source, offset: u64, len: usize) -> Result<&[u8]> {
-        self.make_room(source, len)?;
-        source.read_exact_at(&mut self.bytes[..len], offset)?;
-        Ok(&self.bytes[..len])
-    }
-
-    fn make_room(&mut self, source: &Source, len: usize) -> Result<()> {
-        let more = len.saturating_sub(self.bytes.len());
-        self.bytes
-            .try_reserve_exact(more)
-            .map_err(|error| source.bad(format!("cannot read {len} bytes at once: {error}")))?;
-        self.bytes.resize(self.bytes.len() + more, 0);
-        Ok(())
-    }
-}
-
-fn independent_blocks(mut bytes: &[u8], header: Header, mut output: Output<'_>) -> Result<(), String> {
-    let cut = || "an LZ4 frame that ends in a block".to_owned();
+/// Blocks that refer to no others, each as long as there is room.
+fn independent_blocks(source: &Source, input: &mut Input, header: Header, mut output: Output<'_>) -> Result<()> {
+    let mut decoder = Decoder::of(header).map_err(|problem| source.bad(problem))?;
     loop {
         let Room { memory, at, most } = output.room(header.block_size);
         if most == 0 {
             output.finish();
             return Ok(());
         }
-        let target = &mut memory[at..at + most];
-        let (start, rest) = bytes.split_first_chunk().ok_or_else(cut)?;
-        let block = Block::parse(*start);
-        let (Block::Compressed(len) | Block::Stored(len)) = block else { return Err(short(most, 0)) };
-        let (content, rest) = rest.split_at_checked(len).ok_or_else(cut)?;
-        bytes = rest;
-        if header.block_checksums {
-            let (checksum, rest) = bytes.split_first_chunk().ok_or_else(cut)?;
-            lz4::check(content, *checksum)?;
-            bytes = rest;
-        }
-        match block {
-            Block::Stored(len) if len == most => target.copy_from_slice(content),
-            Block::Stored(len) => return Err(short(most, len)),
-            _ => {
-                let len = lz4::decompress(content, target)?;
-                if len != most {
-                    return Err(short(most, len));
-                }
-            }
+        let len = decoder.next(source, input, memory, at, most)?.unwrap_or(0);
+        if len != most {
+            return Err(source.bad(short(most, len)));
         }
         output.advance(most);
     }
@@ -266,85 +224,15 @@ fn zstd(bytes: &[u8], target: &mut [u8]) -> Result<(), String> {
     }
 }
 
-/// The compressed bytes of a buffer, read as they are needed.
-struct Bytes<'a> {
-    source: &'a Source,
-    /// What has not been read: from here to the end.
-    next: u64,
-    end: u64,
-    /// What has been read and not been taken is in `compressed` from here on.
-    start: usize,
-    compressed: &'a mut Compressed,
-}
-
-impl Bytes<'_> {
-    /// The next `len` bytes.
-    fn take(&mut self, len: usize) -> Result<&[u8]> {
-        let there = self.compressed.bytes.len() - self.start;
-        if there < len {
-            self.read_more(len)?;
-        }
-        let start = self.start;
-        self.start += len;
-        Ok(&self.compressed.bytes[start..start + len])
-    }
-
-    fn take_chunk<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let mut chunk = [0; N];
-        chunk.copy_from_slice(self.take(N)?);
-        Ok(chunk)
-    }
-
-    fn read_more(&mut self, len: usize) -> Result<()> {
-        let bytes = &mut self.compressed.bytes;
-        bytes.drain(..self.start);
-        self.start = 0;
-        let there = bytes.len();
-        // Not more than there is, and at least what is asked for.
-        let left = usize::try_from(self.end - self.next).unwrap_or(usize::MAX);
-        if left < len - there {
-            return Err(self.source.bad("an LZ4 frame that ends in a block"));
-        }
-        let more = left.min(READ.max(len - there));
-        self.compressed.make_room(self.source, there + more)?;
-        self.source.read_exact_at(&mut self.compressed.bytes[there..], self.next)?;
-        self.next += more as u64;
-        Ok(())
-    }
-}
-
 /// A frame whose blocks are read one after the other.
-fn whole_frame(mut bytes: Bytes<'_>, target: &mut [u8], staged: Option<&mut Vec<u8>>) -> Result<()> {
-    let source = bytes.source;
-    let bad = |problem| source.bad(problem);
+fn whole_frame(source: &Source, input: &mut Input, target: &mut [u8], staged: Option<&mut Vec<u8>>) -> Result<()> {
     let expected = target.len();
-    bytes.compressed.bytes.clear();
-    let longest = LONGEST_HEADER.min(usize::try_from(bytes.end - bytes.next).unwrap_or(usize::MAX));
-    let header = Header::parse(bytes.take(longest)?).map_err(bad)?;
-    bytes.start = header.len;
-    let mut linked = if header.linked { Some(Linked::new().map_err(bad)?) } else { None };
+    let mut decoder = Decoder::open(source, input)?;
+    let header = decoder.header();
     let mut output = Output::new(target, staged, header.block_size);
     loop {
-        let block = Block::parse(bytes.take_chunk()?);
-        let (Block::Compressed(len) | Block::Stored(len)) = block else { break };
-        if len > lz4::longest_block(header.block_size) {
-            return Err(source.bad(format!("an LZ4 block of {len} bytes")));
-        }
-        let checksum = if header.block_checksums { CHECKSUM } else { 0 };
-        let (content, checksum) = bytes.take(len + checksum)?.split_at(len);
-        if let Some(checksum) = checksum.first_chunk() {
-            lz4::check(content, *checksum).map_err(bad)?;
-        }
         let Room { memory, at, most } = output.room(header.block_size);
-        let len = match (block, &mut linked) {
-            (Block::Stored(_), _) if len > most => return Err(source.bad(long(expected))),
-            (Block::Stored(_), _) => {
-                memory[at..at + len].copy_from_slice(content);
-                len
-            }
-            (_, Some(linked)) => linked.decompress(content, memory, at, most).map_err(bad)?,
-            (_, None) => lz4::decompress(content, &mut memory[at..at + most]).map_err(bad)?,
-        };
+        let Some(len) = decoder.next(source, input, memory, at, most)? else { break };
         output.advance(len);
     }
     if output.len() != expected {
@@ -353,17 +241,13 @@ fn whole_frame(mut bytes: Bytes<'_>, target: &mut [u8], staged: Option<&mut Vec<
     let target = output.finish();
     // Where each block had its own, that of the whole would tell of liblz4's mistakes only.
     if header.content_checksum && !header.block_checksums {
-        lz4::check(target, bytes.take_chunk()?).map_err(bad)?;
+        lz4::check(target, input.take_chunk(source)?).map_err(|problem| source.bad(problem))?;
     }
     Ok(())
 }
 
 fn short(expected: usize, found: usize) -> String {
     format!("a compressed buffer that announces {expected} bytes and holds {found}")
-}
-
-fn long(expected: usize) -> String {
-    format!("a compressed buffer that announces {expected} bytes and holds more")
 }
 
 #[cfg(test)]

@@ -9,6 +9,10 @@ use lz4_sys::{
 };
 use xxhash_rust::xxh32::xxh32;
 
+use super::frame::Source;
+use super::input::Input;
+use crate::error::Result;
+
 /// What stands before the blocks of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -102,6 +106,67 @@ impl Block {
     }
 }
 
+/// Decodes a frame, a block at a time.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    header: Header,
+    linked: Option<Linked>,
+}
+
+impl Decoder {
+    /// Takes a frame's header off `input`.
+    pub(super) fn open(source: &Source, input: &mut Input) -> Result<Self> {
+        let bad = |problem| source.bad(problem);
+        let header = Header::parse(input.peek(source, LONGEST_HEADER)?).map_err(bad)?;
+        input.skip(header.len);
+        Self::of(header).map_err(bad)
+    }
+
+    /// Decodes blocks behind such a header.
+    pub(super) fn of(header: Header) -> Result<Self, String> {
+        Ok(Self { header, linked: if header.linked { Some(Linked::new()?) } else { None } })
+    }
+
+    pub(super) fn header(&self) -> Header {
+        self.header
+    }
+
+    /// Decodes the next block to at most `most` bytes of `memory` from `at` on, and says how many it came to; nothing at
+    /// the frame's end. What linked blocks refer to stands before `at`.
+    pub(super) fn next(
+        &mut self,
+        source: &Source,
+        input: &mut Input,
+        memory: &mut [u8],
+        at: usize,
+        most: usize,
+    ) -> Result<Option<usize>> {
+        let bad = |problem| source.bad(problem);
+        let block = Block::parse(input.take_chunk(source)?);
+        let (Block::Compressed(len) | Block::Stored(len)) = block else { return Ok(None) };
+        if len > longest_block(self.header.block_size) {
+            return Err(source.bad(format!("an LZ4 block of {len} bytes")));
+        }
+        let checksum = if self.header.block_checksums { CHECKSUM } else { 0 };
+        let (content, checksum) = input.take(source, len + checksum)?.split_at(len);
+        if let Some(checksum) = checksum.first_chunk() {
+            check(content, *checksum).map_err(bad)?;
+        }
+        let decoded = match (block, &mut self.linked) {
+            (Block::Stored(_), _) if len > most => {
+                Err(format!("an LZ4 block of {len} bytes where at most {most} were expected"))
+            }
+            (Block::Stored(_), _) => {
+                memory[at..at + len].copy_from_slice(content);
+                Ok(len)
+            }
+            (_, Some(linked)) => linked.decompress(content, memory, at, most),
+            (_, None) => decompress(content, &mut memory[at..at + most]),
+        };
+        decoded.map(Some).map_err(bad)
+    }
+}
+
 /// Decompresses a block that refers to no other, and says how many bytes it came to.
 pub(crate) fn decompress(block: &[u8], target: &mut [u8]) -> Result<usize, String> {
     let (block_len, target_len) = (c_len(block.len()), c_len(target.len()));
@@ -112,26 +177,20 @@ pub(crate) fn decompress(block: &[u8], target: &mut [u8]) -> Result<usize, Strin
 
 /// Decompresses blocks that refer to those before them.
 #[derive(Debug)]
-pub(crate) struct Linked(*mut LZ4StreamDecode);
+struct Linked(*mut LZ4StreamDecode);
 
 // SAFETY: nobody else has what it points to, and liblz4 keeps nothing for each thread.
 unsafe impl Send for Linked {}
 
 impl Linked {
-    pub(crate) fn new() -> Result<Self, String> {
+    fn new() -> Result<Self, String> {
         // SAFETY: gives a new one, or null.
         let stream = unsafe { LZ4_createStreamDecode() };
         if stream.is_null() { Err("no memory to decompress LZ4".to_owned()) } else { Ok(Self(stream)) }
     }
 
     /// Decompresses `block` to the bytes of `target` from `done` on, of which those before are there already.
-    pub(crate) fn decompress(
-        &mut self,
-        block: &[u8],
-        target: &mut [u8],
-        done: usize,
-        most: usize,
-    ) -> Result<usize, String> {
+    fn decompress(&mut self, block: &[u8], target: &mut [u8], done: usize, most: usize) -> Result<usize, String> {
         let history = done.min(WINDOW);
         let most = most.min(target.len() - done);
         let (block_len, history_len, most) = (c_len(block.len()), c_len(history), c_len(most));
@@ -182,7 +241,7 @@ fn c_len(len: usize) -> c_int {
 }
 
 /// The longest block that an encoder makes of so many bytes.
-pub(crate) fn longest_block(block_size: usize) -> usize {
+fn longest_block(block_size: usize) -> usize {
     block_size + block_size / 255 + 16
 }
 

@@ -11,6 +11,7 @@ mod encode;
 mod frame;
 mod heap;
 mod inflate;
+mod input;
 mod layout;
 mod lz4;
 mod message;
