@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::guard::no_panic;
 use crate::schema::RecordKind;
 use crate::threads;
-use crate::wire::{self, Body, Frame, Source};
+use crate::wire::{self, Body, Frame, Plan, Source};
 pub(crate) use open::footer;
 pub use ranges::{data_ranges, footer_range, metadata_ranges};
 use selection::Selection;
@@ -136,7 +136,7 @@ impl BatchReader {
             return self.collect();
         }
         let (mut cursor, mut selection) = (self.cursor.clone(), self.selection.clone());
-        let (mut frames, mut slices) = (Vec::new(), Vec::new());
+        let (mut plans, mut slices) = (Vec::new(), Vec::new());
         while !selection.is_over()
             && let Some(frame) = cursor.advance(&self.source)?
         {
@@ -145,12 +145,12 @@ impl BatchReader {
                 return self.collect();
             }
             if let Some(slice) = selection.slice(frame.rows(self.source.path())?) {
-                frames.push(frame);
+                plans.push(self.plan(&frame)?);
                 slices.push(slice);
             }
         }
         self.cursor = Cursor::Ended;
-        let bodies = wire::load_all(&self.source, &frames, |frame| self.wanted(frame))?;
+        let bodies = wire::load_all(&self.source, plans)?;
         let batches = self.decode(&bodies)?;
         Ok(batches.iter().zip(slices).map(|(batch, slice)| sliced(batch, slice)).collect())
     }
@@ -186,12 +186,12 @@ impl BatchReader {
                 MessageHeader::RecordBatch => {
                     let rows = frame.rows(self.source.path())?;
                     let Some(slice) = self.selection.slice(rows) else { continue };
-                    let wanted = self.wanted(&frame)?;
-                    self.steps = self.steps(&frame, wanted.as_deref(), slice.clone())?;
+                    let plan = self.plan(&frame)?;
+                    self.steps = self.steps(&plan, rows, slice.clone())?;
                     if let Some(steps) = &mut self.steps {
                         return steps.next(&self.source);
                     }
-                    let body = wire::load(&self.source, &frame, wanted.as_deref())?;
+                    let body = wire::load(&self.source, plan)?;
                     return Ok(self.decode(&[body])?.first().map(|batch| sliced(batch, slice)));
                 }
                 MessageHeader::DictionaryBatch => self.decode_dictionary(&frame)?,
@@ -203,35 +203,34 @@ impl BatchReader {
         Ok(None)
     }
 
-    /// A batch in parts, where it is too large to be read at once.
-    fn steps(&self, frame: &Frame, wanted: Option<&[bool]>, rows: Range<usize>) -> Result<Option<Steps>> {
-        if self.most == usize::MAX || rows.is_empty() {
-            return Ok(None);
-        }
-        let size = wire::size(&self.source, frame, wanted)?;
+    /// A batch of `all` rows in parts, where it is too large to be read at once.
+    fn steps(&self, plan: &Plan, all: u64, rows: Range<usize>) -> Result<Option<Steps>> {
+        let size = plan.size();
         let types = self.schema.fields().iter().map(|field| field.data_type());
-        if size <= self.most || !types.into_iter().all(wire::is_readable) {
+        if size <= self.most || rows.is_empty() || !types.into_iter().all(wire::is_readable) {
             return Ok(None);
         }
         // Each row takes its share.
-        let all = usize::try_from(frame.rows(self.source.path())?).unwrap_or(usize::MAX);
         let step = (all as f64 / size as f64 * self.most as f64) as usize;
         let selected = (self.schema(), &self.selected()[..]);
-        Steps::new(&self.source, frame, &self.schema, selected, rows, (step, self.most)).map(Some)
+        let columns = plan.columns(&self.source, &self.schema)?;
+        Ok(Some(Steps::new(columns, selected, rows, (step, self.most))))
     }
 
-    /// For each buffer of a batch, whether a selected column needs it. Nothing: all of them.
-    fn wanted(&self, frame: &Frame) -> Result<Option<Vec<bool>>> {
-        let Some(columns) = self.selection.selected() else { return Ok(None) };
+    /// Where the buffers of a batch are that the selected columns need.
+    fn plan(&self, frame: &Frame) -> Result<Plan> {
+        let Some(columns) = self.selection.selected() else { return Plan::of(&self.source, frame, None) };
         let message = frame.message(self.source.path())?;
-        let Some(batch) = message.header_as_record_batch() else { return Ok(None) };
-        wire::wanted_buffers(&batch, &self.schema, columns, message.version())
-            .map(Some)
-            .map_err(|problem| self.source.bad(problem))
+        let Some(batch) = message.header_as_record_batch() else {
+            return Err(self.source.bad("a batch message without a batch"));
+        };
+        let wanted = wire::wanted_buffers(&batch, &self.schema, columns, message.version())
+            .map_err(|problem| self.source.bad(problem))?;
+        Plan::of(&self.source, frame, Some(&wanted))
     }
 
     pub(super) fn decode_dictionary(&mut self, frame: &Frame) -> Result<()> {
-        let body = wire::load(&self.source, frame, None)?;
+        let body = wire::load(&self.source, Plan::of(&self.source, frame, None)?)?;
         let message = body.message(self.source.path())?;
         let Some(dictionary) = message.header_as_dictionary_batch() else {
             return Err(self.source.bad("a dictionary message without a dictionary"));

@@ -9,7 +9,7 @@ use arrow_schema::SchemaRef;
 use crate::error::Result;
 use crate::guard::no_panic;
 use crate::threads;
-use crate::wire::{self, ColumnStream, Frame, Source};
+use crate::wire::{ColumnStream, Source};
 
 /// The rest of a batch.
 pub(super) struct Steps {
@@ -26,25 +26,22 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    /// `rows` of the batch in `frame`, of which `file_schema` says all columns and `schema` those that are `selected`.
-    /// Steps are of so many rows, and take about so many bytes.
+    /// `rows` of a batch whose columns are `all`, of which those that are `selected` have `schema`. Steps are of so many
+    /// rows, and take about so many bytes.
     pub(super) fn new(
-        source: &Source,
-        frame: &Frame,
-        file_schema: &SchemaRef,
+        all: Vec<ColumnStream>,
         (schema, selected): (SchemaRef, &[usize]),
         rows: Range<usize>,
         (step, bytes): (usize, usize),
-    ) -> Result<Self> {
+    ) -> Self {
         let mut distinct: Vec<usize> = selected.to_vec();
         distinct.sort_unstable();
         distinct.dedup();
         let places = selected.iter().filter_map(|index| distinct.binary_search(index).ok()).collect();
-        let all = wire::columns(source, frame, file_schema)?;
         let columns = all.into_iter().enumerate().filter(|(index, _)| distinct.contains(index));
         let columns: Vec<_> = columns.map(|(_, column)| Mutex::new(column)).collect();
         let threads = threads::worth(bytes, columns.len());
-        Ok(Self { columns, places, schema, skip: rows.start, left: rows.len(), rows: step.max(1), threads })
+        Self { columns, places, schema, skip: rows.start, left: rows.len(), rows: step.max(1), threads }
     }
 
     /// The next rows; nothing where all have been given.

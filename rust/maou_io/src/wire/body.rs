@@ -39,64 +39,12 @@ const STORED: i64 = -1;
 
 impl Body {
     pub(crate) fn message(&self, path: &Path) -> Result<Message<'_>> {
-        arrow_ipc::root_as_message(&self.flatbuffer)
-            .map_err(|error| Error::data(path, format!("cannot read it as Arrow IPC: {error}")))
+        message(&self.flatbuffer, path)
     }
-}
-
-/// Reads a message's body.
-///
-/// Takes as much memory as its buffers announce, which is at most 255 times what an LZ4 file has, and 32,768 times what a
-/// Zstandard file has.
-///
-/// # Errors
-///
-/// When a length is impossible, or there is no memory, or the bytes do not decompress.
-pub(crate) fn load(source: &Source, frame: &Frame, wanted: Option<&[bool]>) -> Result<Body> {
-    let mut bodies = load_all(source, std::slice::from_ref(frame), |_| Ok(wanted.map(<[bool]>::to_vec)))?;
-    bodies.pop().ok_or_else(|| source.bad("no message to read"))
-}
-
-/// Reads the bodies of several messages at once, on as many threads as are worth it. Of each, those buffers that `wanted`
-/// says; the others are not looked at, and become empty. Otherwise as [`load`].
-pub(crate) fn load_all(
-    source: &Source,
-    frames: &[Frame],
-    wanted: impl Fn(&Frame) -> Result<Option<Vec<bool>>>,
-) -> Result<Vec<Body>> {
-    let mut plans = Vec::with_capacity(frames.len());
-    for frame in frames {
-        plans.push(Plan::of(source, frame, wanted(frame)?.as_deref())?);
-    }
-    let mut regions = Vec::with_capacity(plans.len());
-    for plan in &plans {
-        let failed = |error| source.bad(format!("no memory for {} bytes: {error}", plan.size));
-        regions.push(Region::new(plan.size).map_err(failed)?);
-    }
-    let parts = plans.iter().zip(&mut regions).flat_map(|(plan, region)| parts(&plan.pieces, region.bytes_mut()));
-    inflate::fill(source, parts.collect())?;
-    let bodies = plans.into_iter().zip(regions);
-    Ok(bodies.map(|(plan, region)| Body { flatbuffer: plan.flatbuffer, data: region.into_buffer() }).collect())
-}
-
-/// Bytes of memory that a message's body would take.
-pub(crate) fn size(source: &Source, frame: &Frame, wanted: Option<&[bool]>) -> Result<usize> {
-    Ok(Plan::of(source, frame, wanted)?.size)
-}
-
-/// The columns of a batch message, to be read some rows at a time. Their types must be readable.
-pub(crate) fn columns(source: &Source, frame: &Frame, schema: &Schema) -> Result<Vec<ColumnStream>> {
-    let pieces = Plan::of(source, frame, None)?.pieces;
-    let buffers = pieces.iter().map(|piece| ByteStream::new(piece.offset, piece.len, piece.encoding, piece.size));
-    let message = frame.message(source.path())?;
-    let batch = record_batch(&message).ok_or_else(|| source.bad("a batch message without a batch"))?;
-    let mut parts = Parts::new(&batch, buffers.collect());
-    let columns = schema.fields().iter().map(|field| ColumnStream::new(field, &mut parts));
-    columns.collect::<Result<_, String>>().map_err(|problem| source.bad(problem))
 }
 
 /// Where the buffers of a message are, and where they go.
-struct Plan {
+pub(crate) struct Plan {
     flatbuffer: Vec<u8>,
     pieces: Vec<Piece>,
     /// Bytes of memory for all of them.
@@ -104,7 +52,13 @@ struct Plan {
 }
 
 impl Plan {
-    fn of(source: &Source, frame: &Frame, wanted: Option<&[bool]>) -> Result<Self> {
+    /// Looks up where the buffers of `frame` are, and how large they say that they are. Of those that are not `wanted`
+    /// nothing is looked at, and they become empty.
+    ///
+    /// # Errors
+    ///
+    /// When a length is impossible.
+    pub(crate) fn of(source: &Source, frame: &Frame, wanted: Option<&[bool]>) -> Result<Self> {
         let message = frame.message(source.path())?;
         let bad = |problem: String| source.bad(format!("the message at byte {}: {problem}", frame.offset()));
         let Some(batch) = record_batch(&message) else {
@@ -131,6 +85,50 @@ impl Plan {
         let flatbuffer = with_buffers(&message, &places, size, None).ok_or_else(without)?;
         Ok(Self { flatbuffer, pieces, size })
     }
+
+    /// Bytes of memory that the body takes: of an LZ4 file at most 255 times what it has, of a Zstandard file 32,768 times.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The columns of the batch, to be read some rows at a time. Their types must be readable.
+    pub(crate) fn columns(&self, source: &Source, schema: &Schema) -> Result<Vec<ColumnStream>> {
+        let buffers =
+            self.pieces.iter().map(|piece| ByteStream::new(piece.offset, piece.len, piece.encoding, piece.size));
+        let message = message(&self.flatbuffer, source.path())?;
+        let batch = record_batch(&message).ok_or_else(|| source.bad("a batch message without a batch"))?;
+        let mut parts = Parts::new(&batch, buffers.collect());
+        let columns = schema.fields().iter().map(|field| ColumnStream::new(field, &mut parts));
+        columns.collect::<Result<_, String>>().map_err(|problem| source.bad(problem))
+    }
+}
+
+/// Reads one message's body, as [`load_all`].
+pub(crate) fn load(source: &Source, plan: Plan) -> Result<Body> {
+    let mut bodies = load_all(source, vec![plan])?;
+    bodies.pop().ok_or_else(|| source.bad("no message to read"))
+}
+
+/// Reads the bodies of several messages at once, on as many threads as are worth it.
+///
+/// # Errors
+///
+/// When there is no memory, or the bytes cannot be read or do not decompress.
+pub(crate) fn load_all(source: &Source, plans: Vec<Plan>) -> Result<Vec<Body>> {
+    let mut regions = Vec::with_capacity(plans.len());
+    for plan in &plans {
+        let failed = |error| source.bad(format!("no memory for {} bytes: {error}", plan.size));
+        regions.push(Region::new(plan.size).map_err(failed)?);
+    }
+    let parts = plans.iter().zip(&mut regions).flat_map(|(plan, region)| parts(&plan.pieces, region.bytes_mut()));
+    inflate::fill(source, parts.collect())?;
+    let bodies = plans.into_iter().zip(regions);
+    Ok(bodies.map(|(plan, region)| Body { flatbuffer: plan.flatbuffer, data: region.into_buffer() }).collect())
+}
+
+fn message<'a>(flatbuffer: &'a [u8], path: &Path) -> Result<Message<'a>> {
+    arrow_ipc::root_as_message(flatbuffer)
+        .map_err(|error| Error::data(path, format!("cannot read it as Arrow IPC: {error}")))
 }
 
 /// Each piece with its own part of `memory`.

@@ -22,7 +22,7 @@ mod rope;
 mod rows;
 mod stream;
 
-pub(crate) use body::{Body, columns, load, load_all, size};
+pub(crate) use body::{Body, Plan, load, load_all};
 pub(crate) use checksum::{Checksums, Hasher};
 pub(crate) use encode::{FileEncoder, MAGIC};
 pub(crate) use frame::{Frame, Source};
