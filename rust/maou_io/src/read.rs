@@ -1,38 +1,32 @@
 //! Reading files, whole or in part.
 
 mod check;
+mod decode;
+mod load;
 mod open;
 mod ranges;
 mod selection;
 mod steps;
+mod verification;
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow_data::UnsafeFlag;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_ipc::MessageHeader;
-use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::SchemaRef;
 
-use crate::coerce::coerce_record;
 use crate::error::{Error, Result};
-use crate::guard::no_panic;
-use crate::schema::RecordKind;
-use crate::threads;
-use crate::wire::{self, Body, Frame, Plan, Source};
-pub(crate) use open::footer;
+use crate::wire::{self, Frame, Plan, Source};
+pub use load::{concat, load_feather_batches, load_feather_file, load_record};
 pub use ranges::{data_ranges, footer_range, metadata_ranges};
 use selection::Selection;
 use steps::Steps;
+use verification::Verification;
 
 /// Bytes of a batch that are in memory at a time where files are split, merged or iterated over.
 pub const STEP_BYTES: usize = 64 << 20;
-
-/// Checking a byte takes so much less than copying one.
-const CHECKED_PER_COPIED: usize = 4;
 
 /// Reads a file batch by batch. The layout, *file* or *stream*, is found in the content.
 ///
@@ -50,6 +44,10 @@ pub struct BatchReader {
     steps: Option<Steps>,
     /// The values of dictionary columns, by the ids that the schema has for them.
     dictionaries: HashMap<i64, ArrayRef>,
+    /// Where those of a *file* are, until they are read.
+    unread_dictionaries: Vec<u64>,
+    /// What each message is held against, if that was asked for.
+    verification: Option<Verification>,
 }
 
 /// Where the next message is.
@@ -106,6 +104,64 @@ impl BatchReader {
         self
     }
 
+    /// Maps the file into memory instead of reading it: the arrays of an uncompressed file share the mapping, nothing is
+    /// copied, and only what is looked at is brought in. What is compressed is decompressed as always.
+    ///
+    /// Nobody may change the file while the reader, or an array that came from it, is there: who looks at what has been
+    /// cut off is killed by the operating system (`SIGBUS`), and what has been overwritten is no longer what was checked.
+    /// To replace the file by another, as all saves of this crate do, is harmless.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the file cannot be mapped.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use arrow_array::{Int16Array, RecordBatch};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("a.feather");
+    /// # let batch = RecordBatch::try_from_iter([("eval", Arc::new(Int16Array::from(vec![1, 2])) as _)])?;
+    /// # maou_io::save_feather_file(&batch, &path)?;
+    /// let batches = maou_io::BatchReader::open(&path)?.with_memory_map(true)?.read_all()?;
+    /// # assert_eq!(batches, [batch]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_memory_map(mut self, memory_map: bool) -> Result<Self> {
+        if memory_map {
+            self.source.map()?;
+        }
+        Ok(self)
+    }
+
+    /// Holds each message that is read against its checksum in the footer, before anything of it is decoded.
+    ///
+    /// A checksum is of a whole message: where a part of its columns is selected, all of it is read nevertheless. Batches
+    /// without a row that is selected are passed over, and their number of rows is believed. Of a file that is not mapped,
+    /// a message is read once to be hashed and once to be decoded.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Data`] for a file without checksums, which files of other writers and all streams are, and for one whose
+    /// schema has changed.
+    pub fn with_verification(mut self, verify: bool) -> Result<Self> {
+        if verify {
+            let verification = Verification::of(&self)?.ok_or_else(|| {
+                self.source.refuse(
+                    "it has no checksums, so it cannot be verified. Save it again with maou, or read it unverified",
+                )
+            })?;
+            self.verification = Some(verification);
+        }
+        Ok(self)
+    }
+
+    /// As [`BatchReader::with_verification`], where there are checksums; and whether there are.
+    pub(crate) fn with_verification_if_possible(mut self) -> Result<(Self, bool)> {
+        self.verification = Verification::of(&self)?;
+        let is_possible = self.verification.is_some();
+        Ok((self, is_possible))
+    }
+
     /// The schema of every batch.
     pub fn schema(&self) -> SchemaRef {
         self.selection.schema(&self.schema)
@@ -135,8 +191,9 @@ impl BatchReader {
             // The rest of a batch comes first.
             return self.collect();
         }
+        self.read_dictionaries()?;
         let (mut cursor, mut selection) = (self.cursor.clone(), self.selection.clone());
-        let (mut plans, mut slices) = (Vec::new(), Vec::new());
+        let (mut frames, mut slices) = (Vec::new(), Vec::new());
         while !selection.is_over()
             && let Some(frame) = cursor.advance(&self.source)?
         {
@@ -145,31 +202,19 @@ impl BatchReader {
                 return self.collect();
             }
             if let Some(slice) = selection.slice(frame.rows(self.source.path())?) {
-                plans.push(self.plan(&frame)?);
+                frames.push(frame);
                 slices.push(slice);
             }
         }
-        self.cursor = Cursor::Ended;
+        self.verify(&frames)?;
+        let plans = frames.iter().map(|frame| self.plan(frame)).collect::<Result<_>>()?;
         let bodies = wire::load_all(&self.source, plans)?;
         let batches = self.decode(&bodies)?;
         Ok(batches.iter().zip(slices).map(|(batch, slice)| sliced(batch, slice)).collect())
     }
 
-    /// All rows that are still to come, as one batch. Where there is no batch, one without rows.
-    ///
-    /// # Errors
-    ///
-    /// As [`BatchReader::read_all`], and [`Error::Data`] when there are more bytes of strings than their offsets can count.
-    pub fn read_one(self) -> Result<RecordBatch> {
-        let (schema, path) = (self.schema(), self.source.path().to_owned());
-        let batches = self.read_all()?;
-        concat(&schema, batches)
-            .map_err(|error| Error::data(&path, format!("cannot join its batches into one: {error}")))
-    }
-
-    /// Whether the file is an IPC *stream*, which has no footer.
-    pub(crate) fn is_stream(&self) -> bool {
-        matches!(self.cursor, Cursor::Stream { .. })
+    pub(crate) fn path(&self) -> &Path {
+        self.source.path()
     }
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
@@ -179,6 +224,7 @@ impl BatchReader {
             }
             self.steps = None;
         }
+        self.read_dictionaries()?;
         while !self.selection.is_over()
             && let Some(frame) = self.cursor.advance(&self.source)?
         {
@@ -186,6 +232,7 @@ impl BatchReader {
                 MessageHeader::RecordBatch => {
                     let rows = frame.rows(self.source.path())?;
                     let Some(slice) = self.selection.slice(rows) else { continue };
+                    self.verify(std::slice::from_ref(&frame))?;
                     let plan = self.plan(&frame)?;
                     self.steps = self.steps(&plan, rows, slice.clone())?;
                     if let Some(steps) = &mut self.steps {
@@ -201,6 +248,20 @@ impl BatchReader {
             }
         }
         Ok(None)
+    }
+
+    /// The dictionaries of a *file*, which stand wherever the footer says.
+    fn read_dictionaries(&mut self) -> Result<()> {
+        for offset in std::mem::take(&mut self.unread_dictionaries) {
+            let frame = frame_at(&self.source, offset)?;
+            self.verify(std::slice::from_ref(&frame))?;
+            self.decode_dictionary(&frame)?;
+        }
+        Ok(())
+    }
+
+    fn verify(&self, frames: &[Frame]) -> Result<()> {
+        self.verification.as_ref().map_or(Ok(()), |verification| verification.hold(&self.source, frames))
     }
 
     /// A batch of `all` rows in parts, where it is too large to be read at once.
@@ -227,60 +288,6 @@ impl BatchReader {
         let wanted = wire::wanted_buffers(&batch, &self.schema, columns, message.version())
             .map_err(|problem| self.source.bad(problem))?;
         Plan::of(&self.source, frame, Some(&wanted))
-    }
-
-    pub(super) fn decode_dictionary(&mut self, frame: &Frame) -> Result<()> {
-        let body = wire::load(&self.source, Plan::of(&self.source, frame, None)?)?;
-        let message = body.message(self.source.path())?;
-        let Some(dictionary) = message.header_as_dictionary_batch() else {
-            return Err(self.source.bad("a dictionary message without a dictionary"));
-        };
-        let version = message.version();
-        no_panic(|| read_dictionary(&body.data, dictionary, &self.schema, &mut self.dictionaries, &version))
-            .map_err(|error| self.source.bad(error))
-    }
-
-    /// The batches in `bodies`, column by column on the threads that are worth it.
-    fn decode(&self, bodies: &[Body]) -> Result<Vec<RecordBatch>> {
-        let columns = self.selected();
-        let bytes: usize = bodies.iter().map(|body| body.data.len()).sum();
-        let tasks: Vec<_> = bodies.iter().flat_map(|body| columns.iter().map(move |column| (body, *column))).collect();
-        let threads = threads::worth(bytes / CHECKED_PER_COPIED, tasks.len());
-        let mut decoded = threads::map(tasks, threads, |(body, column)| self.decode_column(body, column))?.into_iter();
-        bodies.iter().map(|body| self.assemble(body, decoded.by_ref().take(columns.len()).collect())).collect()
-    }
-
-    fn assemble(&self, body: &Body, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
-        let message = body.message(self.source.path())?;
-        let rows = message.header_as_record_batch().and_then(|batch| usize::try_from(batch.length()).ok());
-        let rows = RecordBatchOptions::new().with_row_count(rows);
-        no_panic(|| RecordBatch::try_new_with_options(self.schema(), columns, &rows))
-            .map_err(|error| self.source.bad(error))
-    }
-
-    /// One column, whose values have been checked.
-    fn decode_column(&self, body: &Body, index: usize) -> Result<ArrayRef> {
-        let message = body.message(self.source.path())?;
-        let Some(batch) = message.header_as_record_batch() else {
-            return Err(self.source.bad("a batch message without a batch"));
-        };
-        let is_known = check::is_known(self.schema.field(index).data_type());
-        let mut unchecked = UnsafeFlag::new();
-        // SAFETY: what is decoded unchecked is checked right below, before anybody can use it.
-        unsafe { unchecked.set(is_known) };
-        let version = message.version();
-        no_panic(|| {
-            let decoder =
-                RecordBatchDecoder::try_new(&body.data, batch, Arc::clone(&self.schema), &self.dictionaries, &version)?;
-            let decoded =
-                decoder.with_projection(Some(&[index])).with_skip_validation(unchecked).read_record_batch()?;
-            let column = Arc::clone(decoded.column(0));
-            if is_known {
-                check::check(&column)?;
-            }
-            Ok(column)
-        })
-        .map_err(|error| self.source.bad(error))
     }
 
     /// Indices of the columns that are wanted, in their order.
@@ -319,57 +326,6 @@ impl Cursor {
                 Ok(frame)
             }
         }
-    }
-}
-
-/// Loads a whole file as one batch. A file without batches gives an empty batch with its schema.
-///
-/// # Errors
-///
-/// [`Error::Io`] when the file cannot be opened or read, [`Error::Data`] when it is no Arrow IPC file, or a damaged one.
-pub fn load_feather_file(path: &Path) -> Result<RecordBatch> {
-    BatchReader::open(path)?.read_one()
-}
-
-/// Loads the batches of a file, as they were written.
-///
-/// # Errors
-///
-/// As [`load_feather_file`].
-pub fn load_feather_batches(path: &Path) -> Result<Vec<RecordBatch>> {
-    BatchReader::open(path)?.read_all()
-}
-
-/// Loads a whole file as one batch of `kind`, in that kind's column order and types ([`crate::schema`]).
-///
-/// Files of Polars and pyarrow are welcome: their lists and strings become the schema's.
-///
-/// # Errors
-///
-/// As [`load_feather_file`], and [`Error::Schema`] when columns are missing, unexpected, null where they must not be, or
-/// of another type.
-pub fn load_record(kind: RecordKind, path: &Path) -> Result<RecordBatch> {
-    let reader = BatchReader::open(path)?;
-    let empty = RecordBatch::new_empty(reader.schema());
-    coerce_record(&empty, kind).map_err(|error| error.at(path))?;
-    // Each batch before they are joined: 32-bit string offsets would overflow in a large whole.
-    let batches = reader.read_all()?.into_iter();
-    let batches =
-        batches.map(|batch| coerce_record(&batch, kind).map_err(|error| error.at(path))).collect::<Result<Vec<_>>>()?;
-    concat(&kind.schema(), batches)
-        .map_err(|error| Error::data(path, format!("cannot join its batches into one: {error}")))
-}
-
-/// Joins batches of one schema. A single one is not copied, and none give an empty batch.
-///
-/// # Errors
-///
-/// When the batches have other columns than `schema`, or too many bytes of strings for their offsets.
-pub fn concat(schema: &SchemaRef, mut batches: Vec<RecordBatch>) -> Result<RecordBatch, ArrowError> {
-    match batches.len() {
-        0 => Ok(RecordBatch::new_empty(Arc::clone(schema))),
-        1 => Ok(batches.swap_remove(0)),
-        _ => no_panic(|| arrow_select::concat::concat_batches(schema, &batches)),
     }
 }
 

@@ -1,8 +1,7 @@
 use std::path::Path;
 
-use crate::error::{Error, Result};
-use crate::read::{BatchReader, STEP_BYTES, footer, frame_at};
-use crate::wire::{Frame, Hasher, Source};
+use crate::error::Result;
+use crate::read::{BatchReader, STEP_BYTES};
 
 /// What [`verify`] found out about a file that is whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,9 +14,6 @@ pub struct Verified {
     /// streams, have none: of these it is known that they can be read.
     pub checksums: bool,
 }
-
-/// Bytes that are hashed at a time.
-const CHUNK: usize = 1 << 20;
 
 /// Reads all of a file, and holds it against the checksums in its footer.
 ///
@@ -40,8 +36,7 @@ const CHUNK: usize = 1 << 20;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn verify(path: &Path) -> Result<Verified> {
-    let reader = BatchReader::open(path)?;
-    let checksums = if reader.is_stream() { false } else { hold_against_checksums(path)? };
+    let (reader, checksums) = BatchReader::open(path)?.with_verification_if_possible()?;
     let mut verified = Verified { rows: 0, batches: 0, checksums };
     for batch in reader.with_steps(STEP_BYTES) {
         verified.rows += batch?.num_rows() as u64;
@@ -50,55 +45,12 @@ pub fn verify(path: &Path) -> Result<Verified> {
     Ok(verified)
 }
 
-/// `false`: the file has none.
-fn hold_against_checksums(path: &Path) -> Result<bool> {
-    let source = Source::open(path)?;
-    let footer = footer(&source)?;
-    let Some(checksums) = footer.checksums else { return Ok(false) };
-    let mut offsets: Vec<u64> = footer.dictionaries.into_iter().chain(footer.batches).collect();
-    offsets.sort_unstable();
-    // Behind the magic.
-    offsets.insert(0, 8);
-    if offsets.len() != checksums.as_slice().len() {
-        let (there, found) = (checksums.as_slice().len(), offsets.len());
-        return Err(source.bad(format!("its footer has {there} checksums for {found} messages")));
-    }
-    let mut buffer = vec![0; CHUNK];
-    for (offset, expected) in offsets.into_iter().zip(checksums.as_slice()) {
-        let frame = frame_at(&source, offset)?;
-        if hash(&source, &frame, &mut buffer)? != *expected {
-            let end = frame.end();
-            return Err(Error::data(
-                path,
-                format!(
-                    "it is damaged: bytes {offset} to {end} are not those that were written. Restore it from a copy, \
-                     or make it again"
-                ),
-            ));
-        }
-    }
-    Ok(true)
-}
-
-fn hash(source: &Source, frame: &Frame, buffer: &mut [u8]) -> Result<u64> {
-    let mut hasher = Hasher::default();
-    let (mut at, end) = (frame.body_offset(), frame.end());
-    while at < end {
-        let len = usize::try_from(end - at).map_or(buffer.len(), |left| left.min(buffer.len()));
-        source.read_exact_at(&mut buffer[..len], at)?;
-        hasher.update(&buffer[..len]);
-        at += len as u64;
-    }
-    // Metadata is at most 2 GiB, and in the file: its length was checked.
-    let header = source.read(frame.offset(), (frame.body_offset() - frame.offset()) as usize)?;
-    Ok(hasher.finish(&header))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use super::*;
+    use crate::error::Error;
     use crate::testing::{Layout, ipc_bytes, numbers};
     use crate::write::save_feather_batches;
 

@@ -9,22 +9,22 @@ use arrow_ipc::{Block, MessageHeader, Schema as WireSchema};
 use arrow_schema::{ArrowError, SchemaRef};
 
 use super::selection::Selection;
-use super::{BatchReader, Cursor, frame_at};
+use super::{BatchReader, Cursor};
 use crate::error::{Error, Result};
 use crate::guard::no_panic;
-use crate::wire::{Checksums, MAGIC, Source};
+use crate::wire::{Checksums, Frame, MAGIC, Source};
 
 /// An IPC *file* has the magic, padded to 8 bytes, in front; the footer's length and the magic behind.
 const HEAD: u64 = 8;
 const TAIL: usize = 4 + MAGIC.len();
 
 /// What a footer says: the schema, and where the dictionaries and batches are.
-pub(crate) struct Footer {
+pub(super) struct Footer {
     schema: SchemaRef,
-    pub(crate) dictionaries: Vec<u64>,
-    pub(crate) batches: Vec<u64>,
+    pub(super) dictionaries: Vec<u64>,
+    pub(super) batches: Vec<u64>,
     /// Where we have written it.
-    pub(crate) checksums: Option<Checksums>,
+    pub(super) checksums: Option<Checksums>,
 }
 
 /// Finds out what `path` is, and reads its schema.
@@ -53,30 +53,38 @@ fn open_stream(source: Source) -> Result<BatchReader> {
         Ok(_) | Err(Error::Data { .. }) => return Err(not_arrow(&source)),
         Err(error) => return Err(error),
     };
-    let message = frame.message(source.path())?;
-    let schema = schema(message.header_as_schema()).map_err(|error| source.bad(error))?;
+    let schema = message_schema(&source, &frame)?;
     let cursor = Cursor::Stream { next: frame.end() };
-    Ok(reader(source, cursor, schema))
+    Ok(reader(source, cursor, schema, Vec::new()))
 }
 
 fn open_file(source: Source) -> Result<BatchReader> {
     let Footer { schema, dictionaries, batches, .. } = footer(&source)?;
     let cursor = Cursor::File { blocks: batches.into_iter() };
-    let mut reader = reader(source, cursor, schema);
-    for offset in dictionaries {
-        let frame = frame_at(&reader.source, offset)?;
-        reader.decode_dictionary(&frame)?;
-    }
-    Ok(reader)
+    Ok(reader(source, cursor, schema, dictionaries))
 }
 
-fn reader(source: Source, cursor: Cursor, schema: SchemaRef) -> BatchReader {
-    let (selection, dictionaries) = (Selection::default(), HashMap::new());
-    BatchReader { source, cursor, schema, selection, most: usize::MAX, steps: None, dictionaries }
+fn reader(source: Source, cursor: Cursor, schema: SchemaRef, unread_dictionaries: Vec<u64>) -> BatchReader {
+    BatchReader {
+        source,
+        cursor,
+        schema,
+        selection: Selection::default(),
+        most: usize::MAX,
+        steps: None,
+        dictionaries: HashMap::new(),
+        unread_dictionaries,
+        verification: None,
+    }
+}
+
+/// What a schema message says.
+pub(super) fn message_schema(source: &Source, frame: &Frame) -> Result<SchemaRef> {
+    schema(frame.message(source.path())?.header_as_schema()).map_err(|error| source.bad(error))
 }
 
 /// The footer of a *file*.
-pub(crate) fn footer(source: &Source) -> Result<Footer> {
+pub(super) fn footer(source: &Source) -> Result<Footer> {
     parse_footer(&read_footer(source)?).map_err(|error| source.bad(error))
 }
 

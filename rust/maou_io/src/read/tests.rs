@@ -1,6 +1,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
@@ -9,7 +10,11 @@ use arrow_ipc::CompressionType;
 use tempfile::TempDir;
 
 use super::*;
+use crate::RecordKind;
 use crate::testing::{Layout, batch, ipc_bytes, numbers};
+
+mod memory_map;
+mod verification;
 
 const LAYOUTS: [Layout; 2] = [Layout::File, Layout::Stream];
 const COMPRESSIONS: [Option<CompressionType>; 3] =

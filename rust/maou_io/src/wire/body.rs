@@ -46,9 +46,12 @@ impl Body {
 /// Where the buffers of a message are, and where they go.
 pub(crate) struct Plan {
     flatbuffer: Vec<u8>,
+    /// What is to be read.
     pieces: Vec<Piece>,
     /// Bytes of memory for all of them.
     size: usize,
+    /// The body, where it can be used as it is.
+    mapped: Option<Buffer>,
 }
 
 impl Plan {
@@ -79,14 +82,27 @@ impl Plan {
             size = at.checked_add(piece.size).ok_or_else(more)?;
             pieces.push(Piece { at, ..piece });
         }
-        // Both are lengths in memory: far below 2^63.
-        let places: Vec<Place> = pieces.iter().map(|piece| Place::new(piece.at as i64, piece.size as i64)).collect();
+        let mapped = source.mapped(frame.body_offset(), frame.body_len())?;
+        let mapped = mapped.filter(|_| pieces.iter().all(|piece| piece.encoding == Encoding::Plain));
+        let place = |piece: &Piece| {
+            // What is not wanted is nowhere.
+            let in_place = piece.offset.saturating_sub(frame.body_offset());
+            let at = if mapped.is_some() { in_place } else { piece.at as u64 };
+            // Both are lengths in memory: far below 2^63.
+            Place::new(at as i64, piece.size as i64)
+        };
+        let places: Vec<Place> = pieces.iter().map(place).collect();
+        let len = mapped.as_ref().map_or(size, Buffer::len);
         let without = || bad("without a batch".to_owned());
-        let flatbuffer = with_buffers(&message, &places, size, None).ok_or_else(without)?;
-        Ok(Self { flatbuffer, pieces, size })
+        let flatbuffer = with_buffers(&message, &places, len, None).ok_or_else(without)?;
+        if mapped.is_some() {
+            (pieces, size) = (Vec::new(), 0);
+        }
+        Ok(Self { flatbuffer, pieces, size, mapped })
     }
 
-    /// Bytes of memory that the body takes: of an LZ4 file at most 255 times what it has, of a Zstandard file 32,768 times.
+    /// Bytes of memory that the body takes: of an LZ4 file at most 255 times what it has, of a Zstandard file 32,768
+    /// times, and none where it is used in its place.
     pub(crate) fn size(&self) -> usize {
         self.size
     }
@@ -123,7 +139,12 @@ pub(crate) fn load_all(source: &Source, plans: Vec<Plan>) -> Result<Vec<Body>> {
     let parts = plans.iter().zip(&mut regions).flat_map(|(plan, region)| parts(&plan.pieces, region.bytes_mut()));
     inflate::fill(source, parts.collect())?;
     let bodies = plans.into_iter().zip(regions);
-    Ok(bodies.map(|(plan, region)| Body { flatbuffer: plan.flatbuffer, data: region.into_buffer() }).collect())
+    Ok(bodies
+        .map(|(plan, region)| {
+            let data = plan.mapped.unwrap_or_else(|| region.into_buffer());
+            Body { flatbuffer: plan.flatbuffer, data }
+        })
+        .collect())
 }
 
 fn message<'a>(flatbuffer: &'a [u8], path: &Path) -> Result<Message<'a>> {

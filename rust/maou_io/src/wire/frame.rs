@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use arrow_buffer::{Buffer, MutableBuffer};
 use arrow_ipc::{Message, MessageHeader};
 
+use super::mapping;
 use super::realign::realign;
 use crate::error::{Error, Result};
 
@@ -26,6 +27,8 @@ pub(crate) struct Source {
     path: PathBuf,
     file: File,
     len: u64,
+    /// All of it, where it is read without a copy.
+    mapping: Option<Buffer>,
 }
 
 /// One message, without its body.
@@ -51,7 +54,7 @@ impl Source {
             return Err(Error::data(path, "it is no regular file"));
         }
         let file = File::open(path).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), file, len: metadata.len() })
+        Ok(Self { path: path.to_owned(), file, len: metadata.len(), mapping: None })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -63,8 +66,36 @@ impl Source {
         self.len
     }
 
+    /// Maps the file into memory: from now on it is read where it is.
+    pub(crate) fn map(&mut self) -> Result<()> {
+        let mapping = mapping::map(&self.file).map_err(|error| Error::io("map into memory", &self.path, error))?;
+        if mapping.len() as u64 != self.len {
+            return Err(self.refuse("it is being written to: wait until it is whole"));
+        }
+        self.mapping = Some(mapping);
+        Ok(())
+    }
+
+    /// `len` bytes from `offset` on where they are, if the file is mapped.
+    pub(crate) fn mapped(&self, offset: u64, len: usize) -> Result<Option<Buffer>> {
+        let Some(mapping) = &self.mapping else { return Ok(None) };
+        self.check(offset, len)?;
+        // In memory: far below 2^63.
+        Ok(Some(mapping.slice_with_length(offset as usize, len)))
+    }
+
+    /// As [`Source::mapped`], borrowed.
+    pub(crate) fn mapped_bytes(&self, offset: u64, len: usize) -> Result<Option<&[u8]>> {
+        let Some(mapping) = &self.mapping else { return Ok(None) };
+        self.check(offset, len)?;
+        Ok(Some(&mapping[offset as usize..][..len]))
+    }
+
     /// `len` bytes from `offset` on.
     pub(crate) fn read(&self, offset: u64, len: usize) -> Result<Buffer> {
+        if let Some(bytes) = self.mapped(offset, len)? {
+            return Ok(bytes);
+        }
         self.check(offset, len)?;
         let mut bytes = MutableBuffer::try_from_len_zeroed(len)
             .map_err(|error| self.bad(format!("cannot read {len} bytes at once: {error}")))?;
@@ -74,6 +105,10 @@ impl Source {
 
     /// Fills `bytes` with those from `offset` on.
     pub(crate) fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
+        if let Some(mapped) = self.mapped_bytes(offset, bytes.len())? {
+            bytes.copy_from_slice(mapped);
+            return Ok(());
+        }
         self.check(offset, bytes.len())?;
         read_at(&self.file, bytes, offset).map_err(|error| Error::io("read", &self.path, error))
     }

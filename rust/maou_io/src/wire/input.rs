@@ -1,4 +1,4 @@
-//! The compressed bytes of a buffer, read as they are needed.
+//! The compressed bytes of a buffer, read as they are needed, or where they are if the file is mapped.
 
 use super::frame::Source;
 use crate::error::Result;
@@ -31,9 +31,13 @@ impl Input {
     /// # Errors
     ///
     /// When there are not as many, or they cannot be read.
-    pub(super) fn take(&mut self, source: &Source, len: usize) -> Result<&[u8]> {
+    pub(super) fn take<'a>(&'a mut self, source: &'a Source, len: usize) -> Result<&'a [u8]> {
         if self.left() < len {
             return Err(source.bad("a compressed buffer that ends early"));
+        }
+        if let Some(bytes) = source.mapped_bytes(self.next, len)? {
+            self.next += len as u64;
+            return Ok(bytes);
         }
         self.fill(source, len)?;
         let start = self.start;
@@ -49,14 +53,20 @@ impl Input {
     }
 
     /// The next bytes, without taking them: as many as are there, at least `least` unless fewer are left.
-    pub(super) fn peek(&mut self, source: &Source, least: usize) -> Result<&[u8]> {
+    pub(super) fn peek<'a>(&'a mut self, source: &'a Source, least: usize) -> Result<&'a [u8]> {
+        if let Some(bytes) = source.mapped_bytes(self.next, self.left())? {
+            return Ok(bytes);
+        }
         self.fill(source, least.min(self.left()))?;
         Ok(&self.bytes[self.start..self.filled])
     }
 
     /// Takes `len` of the bytes that [`Input::peek`] gave.
     pub(super) fn skip(&mut self, len: usize) {
-        self.start += len;
+        let read = len.min(self.filled - self.start);
+        self.start += read;
+        // Of a mapped file nothing is read.
+        self.next += (len - read) as u64;
     }
 
     /// Bytes of memory that it has.

@@ -14,6 +14,7 @@ mod inflate;
 mod input;
 mod layout;
 mod lz4;
+mod mapping;
 mod message;
 mod output;
 mod realign;

@@ -1,0 +1,86 @@
+//! Whole files.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{ArrowError, SchemaRef};
+
+use super::BatchReader;
+use crate::coerce::coerce_record;
+use crate::error::{Error, Result};
+use crate::guard::no_panic;
+use crate::schema::RecordKind;
+
+/// Loads a whole file as one batch. A file without batches gives an empty batch with its schema.
+///
+/// # Errors
+///
+/// [`Error::Io`] when the file cannot be opened or read, [`Error::Data`] when it is no Arrow IPC file, or a damaged one.
+pub fn load_feather_file(path: &Path) -> Result<RecordBatch> {
+    BatchReader::open(path)?.read_one()
+}
+
+/// Loads the batches of a file, as they were written.
+///
+/// # Errors
+///
+/// As [`load_feather_file`].
+pub fn load_feather_batches(path: &Path) -> Result<Vec<RecordBatch>> {
+    BatchReader::open(path)?.read_all()
+}
+
+/// Loads a whole file as one batch of `kind`, in that kind's column order and types ([`crate::schema`]).
+///
+/// Files of Polars and pyarrow are welcome: their lists and strings become the schema's.
+///
+/// # Errors
+///
+/// As [`load_feather_file`], and [`Error::Schema`] when columns are missing, unexpected, null where they must not be, or
+/// of another type.
+pub fn load_record(kind: RecordKind, path: &Path) -> Result<RecordBatch> {
+    BatchReader::open(path)?.read_record(kind)
+}
+
+impl BatchReader {
+    /// All rows that are still to come, as one batch. Where there is no batch, one without rows.
+    ///
+    /// # Errors
+    ///
+    /// As [`BatchReader::read_all`], and [`Error::Data`] when there are more bytes of strings than their offsets can count.
+    pub fn read_one(self) -> Result<RecordBatch> {
+        let (schema, path) = (self.schema(), self.path().to_owned());
+        join(&path, &schema, self.read_all()?)
+    }
+
+    /// All rows that are still to come, as one batch of `kind`; otherwise as [`load_record`].
+    ///
+    /// # Errors
+    ///
+    /// As [`load_record`].
+    pub fn read_record(self, kind: RecordKind) -> Result<RecordBatch> {
+        let path = self.path().to_owned();
+        let coerce = |batch: &RecordBatch| coerce_record(batch, kind).map_err(|error| error.at(&path));
+        coerce(&RecordBatch::new_empty(self.schema()))?;
+        // Each batch before they are joined: 32-bit string offsets would overflow in a large whole.
+        let batches = self.read_all()?.iter().map(coerce).collect::<Result<Vec<_>>>()?;
+        join(&path, &kind.schema(), batches)
+    }
+}
+
+/// Joins batches of one schema. A single one is not copied, and none give an empty batch.
+///
+/// # Errors
+///
+/// When the batches have other columns than `schema`, or too many bytes of strings for their offsets.
+pub fn concat(schema: &SchemaRef, mut batches: Vec<RecordBatch>) -> Result<RecordBatch, ArrowError> {
+    match batches.len() {
+        0 => Ok(RecordBatch::new_empty(Arc::clone(schema))),
+        1 => Ok(batches.swap_remove(0)),
+        _ => no_panic(|| arrow_select::concat::concat_batches(schema, &batches)),
+    }
+}
+
+fn join(path: &Path, schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<RecordBatch> {
+    concat(schema, batches).map_err(|error| Error::data(path, format!("cannot join its batches into one: {error}")))
+}
