@@ -1,7 +1,7 @@
 //! Arrow IPC ("feather") files for the records of a shogi AI, and sparse arrays of move counts.
 //!
-//! The crate reads both IPC layouts (*file* and *stream*), whatever a file's extension says, and writes LZ4-compressed
-//! IPC *files*, each one atomically: a target is either the old file or the whole new one. It knows no Python and no
+//! The crate reads both IPC layouts (*file* and *stream*), whatever a file's extension says, and writes IPC *files*, with
+//! LZ4 unless told otherwise, each one atomically: a target is either the old file or the whole new one. It knows no Python and no
 //! Polars; `maou_rust` binds it.
 //!
 //! | task | functions |
@@ -10,9 +10,11 @@
 //! | several batches, chunking kept | [`save_feather_batches`], [`load_feather_batches`], [`BatchReader`] |
 //! | records with a checked schema | [`save_record`], [`load_record`] with a [`RecordKind`] |
 //! | large files | [`split_feather_file`], [`merge_feather_files`], one batch in memory at a time |
+//! | a file larger than memory | [`FeatherWriter`], [`BatchReader::with_steps`] |
 //! | a part of a file | [`BatchReader::with_columns`], [`BatchReader::with_rows`] |
 //! | a file that is elsewhere | [`footer_range`], [`metadata_ranges`], [`data_ranges`]: the bytes to fetch |
-//! | whether a file is whole | [`verify`] |
+//! | a file where it is, without a copy | [`BatchReader::with_memory_map`], [`Compression::None`] |
+//! | whether a file is whole | [`verify`], [`BatchReader::with_verification`] |
 //! | sparse arrays | [`sparse`] |
 //!
 //! ```
@@ -62,7 +64,10 @@ pub use schema::RecordKind;
 pub use split::split_feather_file;
 pub use threads::{set_threads, threads};
 pub use verify::{Verified, verify};
-pub use write::{SaveOptions, save_feather_batches, save_feather_batches_with, save_feather_file, save_record};
+pub use write::{
+    Compression, FeatherWriter, SaveOptions, save_feather_batches, save_feather_batches_with, save_feather_file,
+    save_record,
+};
 
 /// A greeting that says that the backend is there.
 ///

@@ -7,7 +7,7 @@ use arrow_schema::SchemaRef;
 
 use crate::error::{Error, Result};
 use crate::read::BatchReader;
-use crate::write::{BatchFile, SaveOptions, Sealed};
+use crate::write::{FeatherWriter, SaveOptions, Sealed};
 
 /// Numbered files that appear together: all of them, or, after an error, none.
 ///
@@ -17,7 +17,7 @@ pub(crate) struct Pieces {
     directory: PathBuf,
     prefix: OsString,
     schema: SchemaRef,
-    current: Option<(BatchFile, usize)>,
+    current: Option<(FeatherWriter, usize)>,
     sealed: Vec<(Sealed, usize)>,
 }
 
@@ -43,7 +43,7 @@ impl Pieces {
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let (mut file, rows) = match self.current.take() {
             Some(current) => current,
-            None => (BatchFile::create(&self.path(self.sealed.len()), &self.schema)?, 0),
+            None => (FeatherWriter::create(&self.path(self.sealed.len()), &self.schema, SaveOptions::default())?, 0),
         };
         file.write(batch)?;
         self.current = Some((file, rows + batch.num_rows()));
@@ -53,7 +53,7 @@ impl Pieces {
     /// Ends the current file.
     pub(crate) fn seal(&mut self) -> Result<()> {
         if let Some((file, rows)) = self.current.take() {
-            let mut sealed = file.seal(SaveOptions::default())?;
+            let mut sealed = file.seal()?;
             sealed.close();
             self.sealed.push((sealed, rows));
         }

@@ -1,10 +1,11 @@
-//! Record batches as an Arrow IPC file, its buffers compressed with LZ4.
+//! Record batches as an Arrow IPC file.
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 
 use arrow_array::RecordBatch;
+use arrow_buffer::Buffer;
 use arrow_ipc::convert::{IpcSchemaEncoder, metadata_to_fb};
 use arrow_ipc::writer::{DictionaryTracker, StreamEncoder};
 use arrow_ipc::{Block, Buffer as Place, CompressionType, FooterBuilder, MessageHeader, MetadataVersion};
@@ -16,9 +17,20 @@ use super::deflate;
 use super::message::with_buffers;
 use super::rope::{self, RawMessage};
 
+/// How the buffers of a file are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// As LZ4 frames of independent blocks.
+    #[default]
+    Lz4,
+    /// As they are, each at a multiple of 64 bytes: who maps the file into memory needs no copy.
+    None,
+}
+
 /// A file that is being written.
 pub(crate) struct FileEncoder {
     sink: Sink,
+    compression: Compression,
     encoder: StreamEncoder,
     schema: Schema,
     dictionaries: Vec<Block>,
@@ -46,12 +58,15 @@ const PREFIX: usize = 8;
 /// A place in a body that is not known yet. Not zero: the flatbuffer would leave out zeros, and be shorter.
 const UNKNOWN: i64 = 1;
 const GATHERED: usize = 256 << 10;
+/// Bytes that are hashed and then written, while they are in the cache.
+const CHUNK: usize = 1 << 20;
 
 impl FileEncoder {
     /// Begins a file for batches of `schema`.
-    pub(crate) fn new(file: File, schema: &Schema) -> Result<Self, ArrowError> {
+    pub(crate) fn new(file: File, schema: &Schema, compression: Compression) -> Result<Self, ArrowError> {
         let mut encoder = Self {
             sink: Sink { file, at: 0, pending: Vec::new() },
+            compression,
             encoder: StreamEncoder::try_new(schema)?,
             schema: schema.clone(),
             dictionaries: Vec::new(),
@@ -121,24 +136,27 @@ impl FileEncoder {
     fn batch(&mut self, raw: &RawMessage) -> Result<Block, ArrowError> {
         let message = raw.message()?;
         let metadata = |places: &[Place], len: usize| {
-            with_buffers(&message, places, len, Some(CompressionType::LZ4_FRAME))
+            with_buffers(&message, places, len, self.compression.codec())
                 .ok_or_else(|| ArrowError::IpcError("a message without a batch".to_owned()))
         };
         let unknown = vec![Place::new(UNKNOWN, UNKNOWN); raw.buffers.len()];
         let reserved = self.sink.header_len(metadata(&unknown, 1)?.len());
         let start = self.sink.skip(reserved)?;
         let mut hasher = Hasher::default();
-        let sink = &mut self.sink;
-        let lens = deflate::compress(&raw.buffers, |bytes| {
+        let write = |bytes: &[u8]| {
             hasher.update(bytes);
-            sink.write(bytes)
-        })?;
+            self.sink.write(bytes)
+        };
+        let lens = match self.compression {
+            Compression::Lz4 => deflate::compress(&raw.buffers, write)?,
+            Compression::None => write_plain(&raw.buffers, write)?,
+        };
         let mut body_len = 0;
         let mut places = Vec::with_capacity(lens.len());
         for len in lens {
             // Lengths in memory: far below 2^63.
             places.push(Place::new(body_len as i64, len as i64));
-            body_len += deflate::padded(len);
+            body_len += self.compression.padded(len);
         }
         let padding = body_len.next_multiple_of(ALIGNMENT) - body_len;
         self.sink.write(&[0; ALIGNMENT][..padding])?;
@@ -170,6 +188,23 @@ impl FileEncoder {
         let footer = footer.finish();
         builder.finish(footer, None);
         builder.finished_data().to_vec()
+    }
+}
+
+impl Compression {
+    fn codec(self) -> Option<CompressionType> {
+        match self {
+            Self::Lz4 => Some(CompressionType::LZ4_FRAME),
+            Self::None => None,
+        }
+    }
+
+    /// As many bytes as `len` and what pads it.
+    fn padded(self, len: usize) -> usize {
+        match self {
+            Self::Lz4 => deflate::padded(len),
+            Self::None => len.next_multiple_of(ALIGNMENT),
+        }
     }
 }
 
@@ -224,6 +259,15 @@ impl Sink {
         self.file.seek(SeekFrom::Start(self.at))?;
         Ok(())
     }
+}
+
+/// Gives `buffers` to `write` as they are, each padded, and says how long each of them is without.
+fn write_plain(buffers: &[Buffer], mut write: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<Vec<usize>> {
+    for buffer in buffers {
+        buffer.chunks(CHUNK).try_for_each(&mut write)?;
+        write(&[0; ALIGNMENT][..Compression::None.padded(buffer.len()) - buffer.len()])?;
+    }
+    Ok(buffers.iter().map(Buffer::len).collect())
 }
 
 /// The marker, the length, the flatbuffer, and zeros up to `len`.

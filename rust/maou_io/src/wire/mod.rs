@@ -25,6 +25,7 @@ mod stream;
 
 pub(crate) use body::{Body, Plan, load, load_all};
 pub(crate) use checksum::{Checksums, Hasher};
+pub use encode::Compression;
 pub(crate) use encode::{FileEncoder, MAGIC};
 pub(crate) use frame::{Frame, Source};
 pub(crate) use layout::wanted_buffers;

@@ -1,7 +1,7 @@
 use std::fs;
 
 use arrow_array::types::Int32Type;
-use arrow_array::{Int32Array, ListArray, StringViewArray, StructArray};
+use arrow_array::{Array, ArrayRef, Int32Array, ListArray, RecordBatchOptions, StringViewArray, StructArray};
 
 use super::*;
 use crate::read::{load_feather_batches, load_feather_file};
@@ -109,4 +109,83 @@ fn nested_columns_and_batches_without_columns_survive() {
         save_feather_file(&batch, &path).unwrap();
         assert_eq!(load_feather_file(&path).unwrap(), batch);
     }
+}
+
+#[test]
+fn uncompressed_files_read_back_and_are_aligned() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.feather");
+    let batches = [numbers(0, 1001), numbers(0, 0), numbers(1001, 77)];
+    let options = SaveOptions { compression: Compression::None, ..SaveOptions::default() };
+    save_feather_batches_with(&batches, &path, options).unwrap();
+
+    assert_eq!(load_feather_batches(&path).unwrap(), batches);
+    let verified = crate::verify(&path).unwrap();
+    assert_eq!((verified.rows, verified.checksums), (1078, true));
+    let reader = crate::BatchReader::open(&path).unwrap().with_memory_map(true).unwrap();
+    for batch in reader {
+        for buffer in batch.unwrap().columns().iter().flat_map(|column| column.to_data().buffers().to_vec()) {
+            assert!(buffer.is_empty() || buffer.as_ptr().align_offset(64) == 0);
+        }
+    }
+}
+
+#[test]
+fn a_writer_publishes_when_it_is_finished_and_not_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.feather");
+    save_feather_file(&numbers(0, 1), &path).unwrap();
+    let create = || FeatherWriter::create(&path, &numbers(0, 0).schema(), SaveOptions::default()).unwrap();
+
+    let mut dropped = create();
+    dropped.write(&numbers(5, 5)).unwrap();
+    drop(dropped);
+    assert_eq!(load_feather_file(&path).unwrap(), numbers(0, 1));
+    assert_eq!(names_in(directory.path()), ["a.feather"]);
+
+    let mut writer = create();
+    writer.write(&numbers(5, 5)).unwrap();
+    writer.write(&numbers(10, 0)).unwrap();
+    assert_eq!(load_feather_file(&path).unwrap(), numbers(0, 1));
+    writer.finish().unwrap();
+    assert_eq!(load_feather_batches(&path).unwrap(), [numbers(5, 5), numbers(10, 0)]);
+
+    create().finish().unwrap();
+    assert_eq!(load_feather_file(&path).unwrap(), numbers(0, 0));
+}
+
+#[test]
+fn a_writer_goes_on_after_a_batch_that_does_not_fit() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.feather");
+    let full = |n| RecordBatch::try_from_iter([("n", Arc::new(Int32Array::from(vec![n])) as ArrayRef)]).unwrap();
+    let mut writer = FeatherWriter::create(&path, &full(0).schema(), SaveOptions::default()).unwrap();
+    writer.write(&full(1)).unwrap();
+
+    let message = writer.write(&numbers(0, 1)).unwrap_err().to_string();
+    assert!(message.contains("a.feather: batch 1 has 2 columns, and the file has 1"), "{message}");
+    let holed = batch([("n", Arc::new(Int32Array::from(vec![None])) as ArrayRef)]);
+    let message = writer.write(&holed).unwrap_err().to_string();
+    assert!(message.contains("batch 1 has nulls in column `n`, and the file has none there"), "{message}");
+    // Declared to have nulls, and without.
+    writer.write(&batch([("n", Arc::new(Int32Array::from(vec![2])) as ArrayRef)])).unwrap();
+    writer.finish().unwrap();
+    let loaded = load_feather_file(&path).unwrap();
+    assert_eq!(loaded.column(0).as_ref(), &Int32Array::from(vec![1, 2]) as &dyn Array);
+}
+
+#[test]
+fn a_writer_that_broke_does_not_finish() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.feather");
+    let words = |words: [&str; 2]| {
+        let words: arrow_array::DictionaryArray<Int32Type> = words.into_iter().collect();
+        batch([("word", Arc::new(words) as ArrayRef)])
+    };
+    let mut writer = FeatherWriter::create(&path, &words(["a", "b"]).schema(), SaveOptions::default()).unwrap();
+    writer.write(&words(["a", "b"])).unwrap();
+    assert!(matches!(writer.write(&words(["c", "d"])), Err(Error::Data { .. })));
+    assert!(matches!(writer.write(&words(["a", "b"])), Err(Error::Argument(_))));
+    assert!(writer.finish().unwrap_err().to_string().contains("an earlier batch could not be written"));
+    assert!(names_in(directory.path()).is_empty());
 }
