@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Protocol, TypeAlias, final, type_check_only
+from types import TracebackType
+from typing import Literal, Protocol, TypeAlias, final, type_check_only
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
     "BatchIterator",
+    "FeatherWriter",
     "RecordBatch",
     "add_sparse_arrays_dual_rust",
     "add_sparse_arrays_rust",
@@ -48,6 +50,7 @@ class ArrowStreamExportable(Protocol):
 
 _ArrowExportable: TypeAlias = ArrowArrayExportable | ArrowStreamExportable
 _StrPath: TypeAlias = str | os.PathLike[str]
+_Compression: TypeAlias = Literal["lz4", "uncompressed"]
 
 @final
 class RecordBatch:
@@ -71,28 +74,67 @@ class BatchIterator:
     def __iter__(self) -> BatchIterator: ...
     def __next__(self) -> RecordBatch: ...
 
+@final
+class FeatherWriter:
+    """Writes a file batch by batch, in a `with` block; it appears at the block's end, or, after an exception, not."""
+
+    def __new__(cls, path: _StrPath, *, compression: _Compression = "lz4", durable: bool = True) -> FeatherWriter: ...
+    def write(self, batch: _ArrowExportable) -> None: ...
+    def finish(self) -> None: ...
+    def __enter__(self) -> FeatherWriter: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
 def hello() -> str: ...
 def num_threads() -> int: ...
 def set_num_threads(threads: int) -> None: ...
-def save_feather_file(batch: _ArrowExportable, path: _StrPath, *, durable: bool = True) -> None: ...
-def save_hcpe_feather(batch: _ArrowExportable, path: _StrPath, *, durable: bool = True) -> None: ...
-def save_preprocessing_feather(batch: _ArrowExportable, path: _StrPath, *, durable: bool = True) -> None: ...
+def save_feather_file(
+    batch: _ArrowExportable, path: _StrPath, *, compression: _Compression = "lz4", durable: bool = True
+) -> None: ...
+def save_hcpe_feather(
+    batch: _ArrowExportable, path: _StrPath, *, compression: _Compression = "lz4", durable: bool = True
+) -> None: ...
+def save_preprocessing_feather(
+    batch: _ArrowExportable, path: _StrPath, *, compression: _Compression = "lz4", durable: bool = True
+) -> None: ...
 def load_feather_file(
-    path: _StrPath, columns: Sequence[str] | None = None, rows: tuple[int, int] | None = None
+    path: _StrPath,
+    columns: Sequence[str] | None = None,
+    rows: tuple[int, int] | None = None,
+    *,
+    memory_map: bool = False,
+    verify: bool = False,
 ) -> RecordBatch: ...
-def load_hcpe_feather(path: _StrPath) -> RecordBatch: ...
-def load_preprocessing_feather(path: _StrPath) -> RecordBatch: ...
+def load_hcpe_feather(path: _StrPath, *, memory_map: bool = False, verify: bool = False) -> RecordBatch: ...
+def load_preprocessing_feather(path: _StrPath, *, memory_map: bool = False, verify: bool = False) -> RecordBatch: ...
 def save_feather_batches(
-    batches: Iterable[_ArrowExportable] | _ArrowExportable, path: _StrPath, *, durable: bool = True
+    batches: Iterable[_ArrowExportable] | _ArrowExportable,
+    path: _StrPath,
+    *,
+    compression: _Compression = "lz4",
+    durable: bool = True,
 ) -> None: ...
 def load_feather_batches(
-    path: _StrPath, columns: Sequence[str] | None = None, rows: tuple[int, int] | None = None
+    path: _StrPath,
+    columns: Sequence[str] | None = None,
+    rows: tuple[int, int] | None = None,
+    *,
+    memory_map: bool = False,
+    verify: bool = False,
 ) -> list[RecordBatch]: ...
 def iter_feather(
     path: _StrPath,
     columns: Sequence[str] | None = None,
     batch_rows: int | None = None,
     rows: tuple[int, int] | None = None,
+    *,
+    memory_map: bool = False,
+    verify: bool = False,
 ) -> BatchIterator: ...
 def footer_range(path: _StrPath) -> tuple[int, int]: ...
 def metadata_ranges(path: _StrPath) -> list[tuple[int, int]]: ...

@@ -20,6 +20,11 @@ pub(crate) fn to_python(error: Error) -> PyErr {
     }
 }
 
+/// Runs `work` while other Python threads run, and maps its error.
+pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> maou_io::Result<T> + Send) -> PyResult<T> {
+    py.detach(work).map_err(to_python)
+}
+
 /// A count or size out of Python, where a negative number is an ordinary mistake and no overflow.
 pub(crate) fn count(name: &str, value: i64) -> PyResult<usize> {
     usize::try_from(value).map_err(|_| PyValueError::new_err(format!("{name} is {value}: it cannot be negative")))

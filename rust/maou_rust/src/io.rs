@@ -9,8 +9,9 @@ use maou_io::{RecordKind, SaveOptions};
 use pyo3::prelude::*;
 
 use crate::capsule::{self, PyRecordBatch};
-use crate::error::{count, to_python};
-use crate::{reader, sparse};
+use crate::error::{count, detached};
+use crate::reader::{self, Part};
+use crate::{sparse, writer};
 
 const NAME: &str = "maou_io";
 const FULL_NAME: &str = "maou._rust.maou_io";
@@ -21,6 +22,7 @@ pub(crate) fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     module.setattr("__doc__", "Arrow IPC files of record batches, and sparse arrays.")?;
     module.add_class::<PyRecordBatch>()?;
     module.add_class::<reader::PyBatchIterator>()?;
+    module.add_class::<writer::PyFeatherWriter>()?;
     module.add_function(wrap_pyfunction!(hello, &module)?)?;
     module.add_function(wrap_pyfunction!(save_feather_file, &module)?)?;
     module.add_function(wrap_pyfunction!(save_hcpe_feather, &module)?)?;
@@ -50,79 +52,116 @@ fn hello() -> &'static str {
     maou_io::hello()
 }
 
-/// Write one batch to an LZ4 Arrow IPC file, its columns as they are. An error leaves an existing file unchanged.
-/// `durable` waits until the file is on the disk.
+/// Write one batch to an Arrow IPC file, its columns as they are. An error leaves an existing file unchanged.
+/// `compression` is "lz4" or "uncompressed"; `durable` waits until the file is on the disk.
 #[pyfunction]
-#[pyo3(signature = (batch, path, *, durable=true))]
-fn save_feather_file(py: Python<'_>, batch: &Bound<'_, PyAny>, path: PathBuf, durable: bool) -> PyResult<()> {
+#[pyo3(signature = (batch, path, *, compression="lz4", durable=true))]
+fn save_feather_file(
+    py: Python<'_>,
+    batch: &Bound<'_, PyAny>,
+    path: PathBuf,
+    compression: &str,
+    durable: bool,
+) -> PyResult<()> {
+    let options = writer::options(compression, durable)?;
     let batch = capsule::batch(batch)?;
-    detached(py, || maou_io::save_feather_batches_with(&[batch], &path, SaveOptions { durable }))
+    detached(py, || maou_io::save_feather_batches_with(&[batch], &path, options))
 }
 
 /// Write one batch of HCPE records, as `save_feather_file`. ValueError when the columns are not those of the schema.
 #[pyfunction]
-#[pyo3(signature = (batch, path, *, durable=true))]
-fn save_hcpe_feather(py: Python<'_>, batch: &Bound<'_, PyAny>, path: PathBuf, durable: bool) -> PyResult<()> {
-    save_record(py, batch, RecordKind::Hcpe, path, durable)
+#[pyo3(signature = (batch, path, *, compression="lz4", durable=true))]
+fn save_hcpe_feather(
+    py: Python<'_>,
+    batch: &Bound<'_, PyAny>,
+    path: PathBuf,
+    compression: &str,
+    durable: bool,
+) -> PyResult<()> {
+    save_record(py, batch, RecordKind::Hcpe, path, writer::options(compression, durable)?)
 }
 
 /// Write one batch of preprocessing records, as `save_feather_file`. ValueError when the columns are not those of the
 /// schema.
 #[pyfunction]
-#[pyo3(signature = (batch, path, *, durable=true))]
-fn save_preprocessing_feather(py: Python<'_>, batch: &Bound<'_, PyAny>, path: PathBuf, durable: bool) -> PyResult<()> {
-    save_record(py, batch, RecordKind::Preprocessing, path, durable)
+#[pyo3(signature = (batch, path, *, compression="lz4", durable=true))]
+fn save_preprocessing_feather(
+    py: Python<'_>,
+    batch: &Bound<'_, PyAny>,
+    path: PathBuf,
+    compression: &str,
+    durable: bool,
+) -> PyResult<()> {
+    save_record(py, batch, RecordKind::Preprocessing, path, writer::options(compression, durable)?)
 }
 
 /// Read an Arrow IPC file or stream as one batch; only `columns`, and only the rows from the first to before the second
-/// of `rows`, where they are given.
+/// of `rows`, where they are given. `memory_map` leaves what is uncompressed where it is in the file, which nobody may
+/// then change; `verify` holds what is read against its checksums.
 #[pyfunction]
-#[pyo3(signature = (path, columns=None, rows=None))]
+#[pyo3(signature = (path, columns=None, rows=None, *, memory_map=false, verify=false))]
 fn load_feather_file(
     py: Python<'_>,
     path: PathBuf,
     columns: Option<Vec<String>>,
     rows: Option<(u64, u64)>,
+    memory_map: bool,
+    verify: bool,
 ) -> PyResult<PyRecordBatch> {
-    let read = || {
-        let reader = reader::open(&path, columns.as_deref(), rows)?;
-        reader.read_one()
-    };
-    detached(py, read).map(PyRecordBatch::from)
+    let part = Part { columns, rows, memory_map, verify };
+    detached(py, || part.open(&path)?.read_one()).map(PyRecordBatch::from)
 }
 
-/// Read a file of HCPE records as one batch, in the types of the schema. ValueError when it holds something else.
+/// Read a file of HCPE records as one batch, in the types of the schema; `memory_map` and `verify` as
+/// `load_feather_file`. ValueError when it holds something else.
 #[pyfunction]
-fn load_hcpe_feather(py: Python<'_>, path: PathBuf) -> PyResult<PyRecordBatch> {
-    detached(py, || maou_io::load_record(RecordKind::Hcpe, &path)).map(PyRecordBatch::from)
+#[pyo3(signature = (path, *, memory_map=false, verify=false))]
+fn load_hcpe_feather(py: Python<'_>, path: PathBuf, memory_map: bool, verify: bool) -> PyResult<PyRecordBatch> {
+    load_record(py, path, RecordKind::Hcpe, memory_map, verify)
 }
 
-/// Read a file of preprocessing records as one batch, in the types of the schema. ValueError when it holds something
-/// else.
+/// Read a file of preprocessing records as one batch, in the types of the schema; `memory_map` and `verify` as
+/// `load_feather_file`. ValueError when it holds something else.
 #[pyfunction]
-fn load_preprocessing_feather(py: Python<'_>, path: PathBuf) -> PyResult<PyRecordBatch> {
-    detached(py, || maou_io::load_record(RecordKind::Preprocessing, &path)).map(PyRecordBatch::from)
+#[pyo3(signature = (path, *, memory_map=false, verify=false))]
+fn load_preprocessing_feather(
+    py: Python<'_>,
+    path: PathBuf,
+    memory_map: bool,
+    verify: bool,
+) -> PyResult<PyRecordBatch> {
+    load_record(py, path, RecordKind::Preprocessing, memory_map, verify)
 }
 
-/// Write a list of batches of one schema to one file, chunking kept. ValueError when there are none.
+/// Write a list of batches of one schema to one file, chunking kept; otherwise as `save_feather_file`. ValueError when
+/// there are none.
 #[pyfunction]
-#[pyo3(signature = (batches, path, *, durable=true))]
-fn save_feather_batches(py: Python<'_>, batches: &Bound<'_, PyAny>, path: PathBuf, durable: bool) -> PyResult<()> {
+#[pyo3(signature = (batches, path, *, compression="lz4", durable=true))]
+fn save_feather_batches(
+    py: Python<'_>,
+    batches: &Bound<'_, PyAny>,
+    path: PathBuf,
+    compression: &str,
+    durable: bool,
+) -> PyResult<()> {
+    let options = writer::options(compression, durable)?;
     let batches = capsule::batches(batches)?;
-    detached(py, || maou_io::save_feather_batches_with(&batches, &path, SaveOptions { durable }))
+    detached(py, || maou_io::save_feather_batches_with(&batches, &path, options))
 }
 
-/// Read the batches of an Arrow IPC file or stream, as they were written; only `columns` and `rows`, as
-/// `load_feather_file`.
+/// Read the batches of an Arrow IPC file or stream, as they were written; otherwise as `load_feather_file`.
 #[pyfunction]
-#[pyo3(signature = (path, columns=None, rows=None))]
+#[pyo3(signature = (path, columns=None, rows=None, *, memory_map=false, verify=false))]
 fn load_feather_batches(
     py: Python<'_>,
     path: PathBuf,
     columns: Option<Vec<String>>,
     rows: Option<(u64, u64)>,
+    memory_map: bool,
+    verify: bool,
 ) -> PyResult<Vec<PyRecordBatch>> {
-    let batches = detached(py, || reader::open(&path, columns.as_deref(), rows)?.read_all())?;
+    let part = Part { columns, rows, memory_map, verify };
+    let batches = detached(py, || part.open(&path)?.read_all())?;
     Ok(batches.into_iter().map(PyRecordBatch::from).collect())
 }
 
@@ -179,18 +218,24 @@ fn save_record(
     batch: &Bound<'_, PyAny>,
     kind: RecordKind,
     path: PathBuf,
-    durable: bool,
+    options: SaveOptions,
 ) -> PyResult<()> {
     let batch = capsule::batch(batch)?;
     detached(py, || {
         let batch = maou_io::coerce_record(&batch, kind)?;
-        maou_io::save_feather_batches_with(&[batch], &path, SaveOptions { durable })
+        maou_io::save_feather_batches_with(&[batch], &path, options)
     })
 }
 
-/// Runs `work` while other Python threads run, and maps its error.
-fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> maou_io::Result<T> + Send) -> PyResult<T> {
-    py.detach(work).map_err(to_python)
+fn load_record(
+    py: Python<'_>,
+    path: PathBuf,
+    kind: RecordKind,
+    memory_map: bool,
+    verify: bool,
+) -> PyResult<PyRecordBatch> {
+    let whole = Part { columns: None, rows: None, memory_map, verify };
+    detached(py, || whole.open(&path)?.read_record(kind)).map(PyRecordBatch::from)
 }
 
 /// Paths as `str`, also those that are not Unicode, as `os.fsdecode` has them.

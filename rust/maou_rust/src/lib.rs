@@ -9,6 +9,7 @@ mod index;
 mod io;
 mod reader;
 mod sparse;
+mod writer;
 
 use pyo3::prelude::*;
 

@@ -2,7 +2,7 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "arguments out of Python are owned, so that they outlive `detach`")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use maou_io::{BatchReader, Error, STEP_BYTES};
@@ -10,7 +10,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::capsule::PyRecordBatch;
-use crate::error::{count, to_python};
+use crate::error::{count, detached, to_python};
 
 /// The batches of a file, one after the other; one is in memory at a time, or a part of one.
 #[pyclass(frozen, name = "BatchIterator", module = "maou._rust.maou_io")]
@@ -23,39 +23,48 @@ struct Batches {
     most: usize,
 }
 
-/// Opens `path` for the selected `columns` and the half-open range of `rows`.
-pub(crate) fn open(
-    path: &std::path::Path,
-    columns: Option<&[String]>,
-    rows: Option<(u64, u64)>,
-) -> Result<BatchReader, Error> {
-    let mut reader = BatchReader::open(path)?;
-    if let Some(columns) = columns {
-        reader = reader.with_columns(columns)?;
-    }
-    Ok(match rows {
-        Some((start, end)) => reader.with_rows(start..end),
-        None => reader,
-    })
+/// What of a file is read, and how.
+pub(crate) struct Part {
+    pub(crate) columns: Option<Vec<String>>,
+    /// From the first to before the second.
+    pub(crate) rows: Option<(u64, u64)>,
+    pub(crate) memory_map: bool,
+    pub(crate) verify: bool,
 }
 
-/// Iterate over the batches of an Arrow IPC file or stream; `batch_rows` cuts those that have more rows. Those of more than
-/// 64 MiB come in parts.
+impl Part {
+    pub(crate) fn open(&self, path: &Path) -> Result<BatchReader, Error> {
+        let mut reader = BatchReader::open(path)?.with_memory_map(self.memory_map)?.with_verification(self.verify)?;
+        if let Some(columns) = &self.columns {
+            reader = reader.with_columns(columns)?;
+        }
+        Ok(match self.rows {
+            Some((start, end)) => reader.with_rows(start..end),
+            None => reader,
+        })
+    }
+}
+
+/// Iterate over the batches of an Arrow IPC file or stream; `batch_rows` cuts those that have more rows. Those that would
+/// take more than 64 MiB come in parts. Otherwise as `load_feather_file`.
 #[pyfunction]
-#[pyo3(signature = (path, columns=None, batch_rows=None, rows=None))]
+#[pyo3(signature = (path, columns=None, batch_rows=None, rows=None, *, memory_map=false, verify=false))]
 pub(crate) fn iter_feather(
     py: Python<'_>,
     path: PathBuf,
     columns: Option<Vec<String>>,
     batch_rows: Option<i64>,
     rows: Option<(u64, u64)>,
+    memory_map: bool,
+    verify: bool,
 ) -> PyResult<PyBatchIterator> {
     let most = match batch_rows {
         None => usize::MAX,
         Some(0) => return Err(PyValueError::new_err("batch_rows is 0: a batch has at least 1 row")),
         Some(rows) => count("batch_rows", rows)?,
     };
-    let reader = py.detach(|| open(&path, columns.as_deref(), rows)).map_err(to_python)?.with_steps(STEP_BYTES);
+    let part = Part { columns, rows, memory_map, verify };
+    let reader = detached(py, || part.open(&path))?.with_steps(STEP_BYTES);
     Ok(PyBatchIterator(Mutex::new(Batches { reader, rest: None, most })))
 }
 

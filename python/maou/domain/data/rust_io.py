@@ -1,12 +1,18 @@
 """Files of records, written and read as Polars frames by the compiled extension.
 
-Files are Arrow IPC ("feather") with LZ4. `save_*` check the frame, put the columns in schema order and write
-through a temporary file, so that a failed save leaves the old file as it was; missing parent directories are
-made. `load_*` read the IPC file and stream formats, whoever wrote them, check names and dtypes, and return
-the schema of `maou.domain.data.schema` exactly.
+Files are Arrow IPC ("feather"). `save_*` check the frame, put the columns in schema order and write through a
+temporary file, so that a failed save leaves the old file as it was; missing parent directories are made. Buffers
+are compressed with LZ4, or, with `compression="uncompressed"`, lie as they are, so that `memory_map` need not copy
+them; `durable=False` does not wait until the file is on the disk.
+
+`load_*` read the IPC file and stream formats, whoever wrote them, check names and dtypes, and return the schema of
+`maou.domain.data.schema` exactly. `memory_map=True` leaves uncompressed columns in the file, which nobody may change
+while a frame of it lives: to cut it off kills the process that looks at it. `verify=True` holds what is read against
+the checksums of the file first; a file without any is a ValueError.
 
 Each path may be the URL of an object as well: `s3://`, `gs://`, `az://`, and for reading `https://`. That takes
-`pip install 'maou[cloud]'`, and raises what `maou.infra.storage` says besides.
+`pip install 'maou[cloud]'`, and raises what `maou.infra.storage` says besides. An object that is read is copied to the local
+disk first, as far as it is wanted; `memory_map` and `durable` mean nothing there.
 
 The extension is imported at the first call and not before: this module imports without it.
 """
@@ -18,7 +24,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import polars as pl
 
@@ -28,6 +34,8 @@ from maou.domain.data.schema.validate import validate, validate_columns
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+Compression = Literal["lz4", "uncompressed"]
 
 BUILD_COMMAND = "cargo xtask build"
 """What builds the extension, run in a checkout."""
@@ -55,7 +63,9 @@ def check_rust_backend() -> bool:
     return True
 
 
-def save_hcpe_df(df: pl.DataFrame, file_path: StrPath) -> None:
+def save_hcpe_df(
+    df: pl.DataFrame, file_path: StrPath, *, compression: Compression = "lz4", durable: bool = True
+) -> None:
     """Write an HCPE frame to a file.
 
     Raises:
@@ -65,10 +75,10 @@ def save_hcpe_df(df: pl.DataFrame, file_path: StrPath) -> None:
     """
     frame = _to_stored(df, HCPE)
     with _target(file_path) as target:
-        _maou_io().save_hcpe_feather(frame, target, durable=not is_url(file_path))
+        _maou_io().save_hcpe_feather(frame, target, **_saved(file_path, compression, durable))
 
 
-def load_hcpe_df(file_path: StrPath) -> pl.DataFrame:
+def load_hcpe_df(file_path: StrPath, *, memory_map: bool = False, verify: bool = False) -> pl.DataFrame:
     """Read a file of HCPE records.
 
     Raises:
@@ -77,10 +87,12 @@ def load_hcpe_df(file_path: StrPath) -> pl.DataFrame:
         ValueError: when it is not Arrow IPC or is damaged.
         ImportError: when the extension is not built.
     """
-    return _load(file_path, HCPE)
+    return _load(file_path, HCPE, memory_map, verify)
 
 
-def save_preprocessing_df(df: pl.DataFrame, file_path: StrPath) -> None:
+def save_preprocessing_df(
+    df: pl.DataFrame, file_path: StrPath, *, compression: Compression = "lz4", durable: bool = True
+) -> None:
     """Write a preprocessing frame to a file; lists become fixed size lists.
 
     Raises:
@@ -90,45 +102,53 @@ def save_preprocessing_df(df: pl.DataFrame, file_path: StrPath) -> None:
     """
     frame = _to_stored(df, PREPROCESSING)
     with _target(file_path) as target:
-        _maou_io().save_preprocessing_feather(frame, target, durable=not is_url(file_path))
+        _maou_io().save_preprocessing_feather(frame, target, **_saved(file_path, compression, durable))
 
 
-def load_preprocessing_df(file_path: StrPath) -> pl.DataFrame:
+def load_preprocessing_df(file_path: StrPath, *, memory_map: bool = False, verify: bool = False) -> pl.DataFrame:
     """Read a file of preprocessing records. Raises as `load_hcpe_df`."""
-    return _load(file_path, PREPROCESSING)
+    return _load(file_path, PREPROCESSING, memory_map, verify)
 
 
-def save_intermediate_df(df: pl.DataFrame, file_path: StrPath) -> None:
+def save_intermediate_df(
+    df: pl.DataFrame, file_path: StrPath, *, compression: Compression = "lz4", durable: bool = True
+) -> None:
     """Write an intermediate frame to a file, as `save_preprocessing_df` does."""
-    _save(df, INTERMEDIATE, file_path)
+    _save(df, INTERMEDIATE, file_path, compression, durable)
 
 
-def load_intermediate_df(file_path: StrPath) -> pl.DataFrame:
+def load_intermediate_df(file_path: StrPath, *, memory_map: bool = False, verify: bool = False) -> pl.DataFrame:
     """Read a file of intermediate records. Raises as `load_hcpe_df`."""
-    return _load(file_path, INTERMEDIATE)
+    return _load(file_path, INTERMEDIATE, memory_map, verify)
 
 
-def save_stage1_df(df: pl.DataFrame, file_path: StrPath) -> None:
+def save_stage1_df(
+    df: pl.DataFrame, file_path: StrPath, *, compression: Compression = "lz4", durable: bool = True
+) -> None:
     """Write a stage 1 frame to a file, as `save_preprocessing_df` does."""
-    _save(df, STAGE1, file_path)
+    _save(df, STAGE1, file_path, compression, durable)
 
 
-def load_stage1_df(file_path: StrPath) -> pl.DataFrame:
+def load_stage1_df(file_path: StrPath, *, memory_map: bool = False, verify: bool = False) -> pl.DataFrame:
     """Read a file of stage 1 records. Raises as `load_hcpe_df`."""
-    return _load(file_path, STAGE1)
+    return _load(file_path, STAGE1, memory_map, verify)
 
 
-def save_stage2_df(df: pl.DataFrame, file_path: StrPath) -> None:
+def save_stage2_df(
+    df: pl.DataFrame, file_path: StrPath, *, compression: Compression = "lz4", durable: bool = True
+) -> None:
     """Write a stage 2 frame to a file, as `save_preprocessing_df` does."""
-    _save(df, STAGE2, file_path)
+    _save(df, STAGE2, file_path, compression, durable)
 
 
-def load_stage2_df(file_path: StrPath) -> pl.DataFrame:
+def load_stage2_df(file_path: StrPath, *, memory_map: bool = False, verify: bool = False) -> pl.DataFrame:
     """Read a file of stage 2 records. Raises as `load_hcpe_df`."""
-    return _load(file_path, STAGE2)
+    return _load(file_path, STAGE2, memory_map, verify)
 
 
-def save_generic_df(df: pl.DataFrame, file_path: StrPath) -> None:
+def save_generic_df(
+    df: pl.DataFrame, file_path: StrPath, *, compression: Compression = "lz4", durable: bool = True
+) -> None:
     """Write any frame to a file, its columns as they are.
 
     Raises:
@@ -136,11 +156,16 @@ def save_generic_df(df: pl.DataFrame, file_path: StrPath) -> None:
         ImportError: when the extension is not built.
     """
     with _target(file_path) as target:
-        _maou_io().save_feather_file(df, target, durable=not is_url(file_path))
+        _maou_io().save_feather_file(df, target, **_saved(file_path, compression, durable))
 
 
 def load_generic_df(
-    file_path: StrPath, columns: Sequence[str] | None = None, rows: tuple[int, int] | None = None
+    file_path: StrPath,
+    columns: Sequence[str] | None = None,
+    rows: tuple[int, int] | None = None,
+    *,
+    memory_map: bool = False,
+    verify: bool = False,
 ) -> pl.DataFrame:
     """Read any Arrow IPC file, its columns as they are.
 
@@ -149,6 +174,8 @@ def load_generic_df(
         columns: names of those that are wanted, in their order; of the others no data is read or transferred.
         rows: the first row that is wanted and the one behind the last; of batches without any no data is read or
             transferred.
+        memory_map: leave uncompressed columns in the file, as above.
+        verify: hold each batch against its checksum, all of its columns, before it is decoded.
 
     Raises:
         FileNotFoundError, OSError: when the file cannot be read.
@@ -156,25 +183,46 @@ def load_generic_df(
         ImportError: when the extension is not built.
     """
     maou_io = _maou_io()
-    with _source(file_path, columns, rows) as source:
-        return _frame(maou_io, source, columns, rows)
+    with _source(file_path, columns, rows, verify) as source:
+        return _frame(maou_io, source, (columns, rows), _loaded(file_path, memory_map, verify))
 
 
 def iter_generic_df(
     file_path: StrPath,
     columns: Sequence[str] | None = None,
-    rows: tuple[int, int] | None = None,
     batch_rows: int | None = None,
+    rows: tuple[int, int] | None = None,
+    *,
+    memory_map: bool = False,
+    verify: bool = False,
 ) -> Iterator[pl.DataFrame]:
-    """Read any Arrow IPC file a batch at a time, or a part of one of 64 MiB; `batch_rows` cuts those with more rows.
+    """Iterate over any Arrow IPC file, a batch at a time: one is in memory, and of one of more than 64 MiB a part.
 
-    An object is on the local disk until the last batch was taken. Arguments and errors are those of `load_generic_df`,
-    raised at the first batch.
+    A file is opened at once, an object when the first batch is asked for; it is on the local disk until the last one
+    was taken.
+
+    Args:
+        file_path: the file, or its URL.
+        columns: as for `load_generic_df`.
+        batch_rows: the most rows that a frame may have; those of a batch, unless given.
+        rows: as for `load_generic_df`.
+        memory_map: as for `load_generic_df`.
+        verify: as for `load_generic_df`.
+
+    Raises:
+        FileNotFoundError, OSError: when the file cannot be read.
+        ValueError: when it is not Arrow IPC, is damaged, or has no such column; when `batch_rows` is not positive.
+        ImportError: when the extension is not built.
     """
-    maou_io = _maou_io()
-    with _source(file_path, columns, rows) as source:
-        for batch in maou_io.iter_feather(source, columns, batch_rows, rows):
-            yield pl.DataFrame(batch)
+    options = _loaded(file_path, memory_map, verify)
+    if not is_url(file_path):
+        return map(pl.DataFrame, _maou_io().iter_feather(os.fspath(file_path), columns, batch_rows, rows, **options))
+
+    def batches() -> Iterator[pl.DataFrame]:
+        with _source(file_path, columns, rows, verify) as source:
+            yield from map(pl.DataFrame, _maou_io().iter_feather(source, columns, batch_rows, rows, **options))
+
+    return batches()
 
 
 @overload
@@ -261,23 +309,28 @@ def _maou_io() -> ModuleType:
     return maou._rust.maou_io
 
 
-def _frame(maou_io: ModuleType, path: str, columns: Sequence[str] | None, rows: tuple[int, int] | None) -> pl.DataFrame:
-    batches = [pl.DataFrame(batch) for batch in maou_io.load_feather_batches(path, columns, rows)]
+def _frame(
+    maou_io: ModuleType,
+    path: str,
+    selection: tuple[Sequence[str] | None, tuple[int, int] | None],
+    options: dict[str, bool],
+) -> pl.DataFrame:
+    batches = [pl.DataFrame(batch) for batch in maou_io.load_feather_batches(path, *selection, **options)]
     if not batches:
         # The schema is all there is.
-        return pl.DataFrame(maou_io.load_feather_file(path, columns, rows))
+        return pl.DataFrame(maou_io.load_feather_file(path, *selection, **options))
     # Side by side as they were written: joining them would copy every byte.
     return batches[0] if len(batches) == 1 else pl.concat(batches, rechunk=False)
 
 
-def _save(df: pl.DataFrame, record: Record, file_path: StrPath) -> None:
+def _save(df: pl.DataFrame, record: Record, file_path: StrPath, compression: Compression, durable: bool) -> None:
     frame = _to_stored(df, record)
     with _target(file_path) as target:
-        _maou_io().save_feather_file(frame, target, durable=not is_url(file_path))
+        _maou_io().save_feather_file(frame, target, **_saved(file_path, compression, durable))
 
 
-def _load(file_path: StrPath, record: Record) -> pl.DataFrame:
-    df = load_generic_df(file_path)
+def _load(file_path: StrPath, record: Record, memory_map: bool, verify: bool) -> pl.DataFrame:
+    df = load_generic_df(file_path, memory_map=memory_map, verify=verify)
     validate_columns(df, record)
     return df.select(pl.col(field.name).cast(field.frame) for field in record.fields)
 
@@ -287,15 +340,26 @@ def _to_stored(df: pl.DataFrame, record: Record) -> pl.DataFrame:
     return df.select(pl.col(field.name).cast(field.stored or field.frame) for field in record.fields)
 
 
+def _saved(file_path: StrPath, compression: Compression, durable: bool) -> dict[str, Any]:
+    # What becomes an object need not be on the local disk.
+    return {"compression": compression, "durable": durable and not is_url(file_path)}
+
+
+def _loaded(file_path: StrPath, memory_map: bool, verify: bool) -> dict[str, bool]:
+    # The local copy of an object goes when it has been read.
+    return {"memory_map": memory_map and not is_url(file_path), "verify": verify}
+
+
 def _source(
-    file_path: StrPath, columns: Sequence[str] | None, rows: tuple[int, int] | None
+    file_path: StrPath, columns: Sequence[str] | None, rows: tuple[int, int] | None, verify: bool
 ) -> AbstractContextManager[str]:
     """A local file to read."""
     if not is_url(file_path):
         return nullcontext(os.fspath(file_path))
     from maou.infra.cloud.files import fetched
 
-    return fetched(os.fspath(file_path), columns, rows)
+    # A checksum is of a whole batch.
+    return fetched(os.fspath(file_path), None if verify else columns, rows)
 
 
 def _target(file_path: StrPath) -> AbstractContextManager[str]:
