@@ -58,6 +58,13 @@ enum Cursor {
     Ended,
 }
 
+/// Batches that are to be read side by side.
+struct Remaining {
+    frames: Vec<Frame>,
+    /// Of each, the rows that are wanted.
+    slices: Vec<Range<usize>>,
+}
+
 impl BatchReader {
     /// Opens `path` and reads its schema.
     ///
@@ -187,9 +194,21 @@ impl BatchReader {
     ///
     /// As for reading them one after the other.
     pub fn read_all(mut self) -> Result<Vec<RecordBatch>> {
+        match self.remaining()? {
+            Some(Remaining { frames, slices }) => self.load(&frames, slices),
+            None => self.collect(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.source.path()
+    }
+
+    /// The batches that are still to come, verified. Nothing where they have to be read one after the other.
+    fn remaining(&mut self) -> Result<Option<Remaining>> {
         if self.steps.is_some() {
             // The rest of a batch comes first.
-            return self.collect();
+            return Ok(None);
         }
         self.read_dictionaries()?;
         let (mut cursor, mut selection) = (self.cursor.clone(), self.selection.clone());
@@ -199,7 +218,7 @@ impl BatchReader {
         {
             if frame.kind() != MessageHeader::RecordBatch {
                 // A dictionary, which only the batches behind it know, or damage, which has to be found in its place.
-                return self.collect();
+                return Ok(None);
             }
             if let Some(slice) = selection.slice(frame.rows(self.source.path())?) {
                 frames.push(frame);
@@ -207,14 +226,15 @@ impl BatchReader {
             }
         }
         self.verify(&frames)?;
+        Ok(Some(Remaining { frames, slices }))
+    }
+
+    /// The batches in `frames`, side by side.
+    fn load(&self, frames: &[Frame], slices: Vec<Range<usize>>) -> Result<Vec<RecordBatch>> {
         let plans = frames.iter().map(|frame| self.plan(frame)).collect::<Result<_>>()?;
         let bodies = wire::load_all(&self.source, plans)?;
         let batches = self.decode(&bodies)?;
         Ok(batches.iter().zip(slices).map(|(batch, slice)| sliced(batch, slice)).collect())
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.source.path()
     }
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {

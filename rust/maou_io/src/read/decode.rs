@@ -37,6 +37,12 @@ impl BatchReader {
         bodies.iter().map(|body| self.assemble(body, decoded.by_ref().take(columns.len()).collect())).collect()
     }
 
+    /// `columns` of `body`, side by side.
+    pub(super) fn decode_columns(&self, body: &Body, columns: &[usize]) -> Result<Vec<ArrayRef>> {
+        let threads = threads::worth(body.data.len() / CHECKED_PER_COPIED, columns.len());
+        threads::map(columns.to_vec(), threads, |column| self.decode_column(body, column))
+    }
+
     fn assemble(&self, body: &Body, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
         let message = body.message(self.source.path())?;
         let rows = message.header_as_record_batch().and_then(|batch| usize::try_from(batch.length()).ok());

@@ -1,16 +1,19 @@
 //! Whole files.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{ArrowError, Field, SchemaRef};
 
-use super::BatchReader;
+use super::{BatchReader, Remaining, sliced};
 use crate::coerce::coerce_record;
 use crate::error::{Error, Result};
 use crate::guard::no_panic;
 use crate::schema::RecordKind;
+use crate::wire::{self, Frame, Joint};
 
 /// Loads a whole file as one batch. A file without batches gives an empty batch with its schema.
 ///
@@ -48,9 +51,46 @@ impl BatchReader {
     /// # Errors
     ///
     /// As [`BatchReader::read_all`], and [`Error::Data`] when there are more bytes of strings than their offsets can count.
-    pub fn read_one(self) -> Result<RecordBatch> {
+    pub fn read_one(mut self) -> Result<RecordBatch> {
         let (schema, path) = (self.schema(), self.path().to_owned());
-        join(&path, &schema, self.read_all()?)
+        let Some(Remaining { frames, slices }) = self.remaining()? else {
+            return join(&path, &schema, self.collect::<Result<_>>()?);
+        };
+        let selected = self.selected();
+        // Of one batch, nothing is copied anyway.
+        let joint = if frames.len() > 1 { Joint::of(&self.source, &frames, &self.schema, &selected)? } else { None };
+        match joint {
+            Some(joint) => self.read_joint(joint, &selected, &frames, &slices),
+            None => join(&path, &schema, self.load(&frames, slices)?),
+        }
+    }
+
+    /// The columns of `joint` straight into one place, and the others joined when they have been read.
+    fn read_joint(
+        mut self,
+        joint: Joint,
+        selected: &[usize],
+        frames: &[Frame],
+        slices: &[Range<usize>],
+    ) -> Result<RecordBatch> {
+        let (schema, Joint { plan, columns }) = (self.schema(), joint);
+        let body = wire::load(&self.source, plan)?;
+        let mut arrays: HashMap<usize, ArrayRef> =
+            columns.iter().copied().zip(self.decode_columns(&body, &columns)?).collect();
+        let mut rest = selected.to_vec();
+        rest.retain(|index| !columns.contains(index));
+        if !rest.is_empty() {
+            self.selection.indices(&self.schema, rest.clone()).map_err(|problem| self.source.bad(problem))?;
+            let all = frames.iter().map(|_| 0..usize::MAX).collect();
+            let rest_of = join(self.path(), &self.schema(), self.load(frames, all)?)?;
+            arrays.extend(rest.into_iter().zip(rest_of.columns().iter().cloned()));
+        }
+        let columns = selected.iter().filter_map(|index| arrays.get(index).cloned()).collect();
+        let batch = no_panic(|| RecordBatch::try_new(schema, columns)).map_err(|error| self.source.bad(error))?;
+        // Only of the first and the last batch a part may be wanted, and those without rows may stand anywhere.
+        let start = slices.iter().find(|slice| !slice.is_empty()).map_or(0, |slice| slice.start);
+        let rows = slices.iter().map(ExactSizeIterator::len).sum::<usize>();
+        Ok(sliced(&batch, start..start + rows))
     }
 
     /// All rows that are still to come, as one batch of `kind`; otherwise as [`load_record`].
@@ -62,6 +102,12 @@ impl BatchReader {
         let path = self.path().to_owned();
         let coerce = |batch: &RecordBatch| coerce_record(batch, kind).map_err(|error| error.at(&path));
         coerce(&RecordBatch::new_empty(self.schema()))?;
+        let is_of_kind = |field: &Arc<Field>| {
+            kind.schema().field_with_name(field.name()).is_ok_and(|ours| ours.data_type() == field.data_type())
+        };
+        if self.schema().fields().iter().all(is_of_kind) {
+            return coerce(&self.read_one()?);
+        }
         // Each batch before they are joined: 32-bit string offsets would overflow in a large whole.
         let batches = self.read_all()?.iter().map(coerce).collect::<Result<Vec<_>>>()?;
         join(&path, &kind.schema(), batches)

@@ -30,6 +30,11 @@ impl Selection {
             })
         };
         let columns = names.iter().map(|name| index(name.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        self.indices(schema, columns)
+    }
+
+    /// Selects columns of `schema` by their indices.
+    pub(super) fn indices(&mut self, schema: &Schema, columns: Vec<usize>) -> Result<(), String> {
         let projected = schema.project(&columns).map_err(|error| error.to_string())?;
         self.columns = Some((columns, Arc::new(projected)));
         Ok(())

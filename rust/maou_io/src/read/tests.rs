@@ -7,12 +7,14 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, BinaryViewArray, DictionaryArray, Int16Array, LargeStringArray, StringViewArray};
 use arrow_ipc::CompressionType;
+use arrow_schema::DataType;
 use tempfile::TempDir;
 
 use super::*;
 use crate::RecordKind;
 use crate::testing::{Layout, batch, ipc_bytes, numbers};
 
+mod joint;
 mod memory_map;
 mod verification;
 

@@ -22,14 +22,14 @@ pub(crate) struct Body {
 }
 
 /// One buffer of a body.
-struct Piece {
+pub(super) struct Piece {
     /// In the file, behind what says its size.
     offset: u64,
     len: usize,
     encoding: Encoding,
-    size: usize,
+    pub(super) size: usize,
     /// In the memory that it is read to.
-    at: usize,
+    pub(super) at: usize,
 }
 
 /// What says how many bytes a compressed buffer has decompressed.
@@ -64,23 +64,12 @@ impl Plan {
     pub(crate) fn of(source: &Source, frame: &Frame, wanted: Option<&[bool]>) -> Result<Self> {
         let message = frame.message(source.path())?;
         let bad = |problem: String| source.bad(format!("the message at byte {}: {problem}", frame.offset()));
-        let Some(batch) = record_batch(&message) else {
-            return Err(bad(format!("of kind {:?} where batches were expected", frame.kind())));
-        };
-        check_batch(&batch, frame.body_len()).map_err(bad)?;
-        let codec = batch.compression().map(|compression| compression.codec());
-        let mut pieces = Vec::new();
+        let mut pieces = pieces(source, frame, wanted)?;
         let mut size = 0_usize;
-        for (index, place) in batch.buffers().iter().flatten().enumerate() {
-            let piece = if wanted.is_none_or(|wanted| wanted.get(index) == Some(&true)) {
-                piece(source, frame, place, codec).map_err(|error| error.map_problem(bad))?
-            } else {
-                Piece { offset: 0, len: 0, encoding: Encoding::Plain, size: 0, at: 0 }
-            };
-            let at = size.next_multiple_of(ALIGNMENT);
+        for piece in &mut pieces {
+            piece.at = size.next_multiple_of(ALIGNMENT);
             let more = || bad("buffers of more bytes than there can be".to_owned());
-            size = at.checked_add(piece.size).ok_or_else(more)?;
-            pieces.push(Piece { at, ..piece });
+            size = piece.at.checked_add(piece.size).ok_or_else(more)?;
         }
         let mapped = source.mapped(frame.body_offset(), frame.body_len())?;
         let mapped = mapped.filter(|_| pieces.iter().all(|piece| piece.encoding == Encoding::Plain));
@@ -99,6 +88,11 @@ impl Plan {
             (pieces, size) = (Vec::new(), 0);
         }
         Ok(Self { flatbuffer, pieces, size, mapped })
+    }
+
+    /// Of `pieces`, which lie one behind the other in `size` bytes, as `flatbuffer` has it.
+    pub(super) fn laid_out(flatbuffer: Vec<u8>, pieces: Vec<Piece>, size: usize) -> Self {
+        Self { flatbuffer, pieces, size, mapped: None }
     }
 
     /// Bytes of memory that the body takes: of an LZ4 file at most 255 times what it has, of a Zstandard file 32,768
@@ -145,6 +139,25 @@ pub(crate) fn load_all(source: &Source, plans: Vec<Plan>) -> Result<Vec<Body>> {
             Body { flatbuffer: plan.flatbuffer, data }
         })
         .collect())
+}
+
+/// The buffers of `frame`, in no place yet. Those that are not `wanted` are empty.
+pub(super) fn pieces(source: &Source, frame: &Frame, wanted: Option<&[bool]>) -> Result<Vec<Piece>> {
+    let message = frame.message(source.path())?;
+    let bad = |problem: String| source.bad(format!("the message at byte {}: {problem}", frame.offset()));
+    let Some(batch) = record_batch(&message) else {
+        return Err(bad(format!("of kind {:?} where batches were expected", frame.kind())));
+    };
+    check_batch(&batch, frame.body_len()).map_err(bad)?;
+    let codec = batch.compression().map(|compression| compression.codec());
+    let piece = |(index, place): (usize, &Place)| {
+        if wanted.is_none_or(|wanted| wanted.get(index) == Some(&true)) {
+            piece(source, frame, place, codec).map_err(|error| error.map_problem(bad))
+        } else {
+            Ok(Piece { offset: 0, len: 0, encoding: Encoding::Plain, size: 0, at: 0 })
+        }
+    };
+    batch.buffers().into_iter().flatten().enumerate().map(piece).collect()
 }
 
 fn message<'a>(flatbuffer: &'a [u8], path: &Path) -> Result<Message<'a>> {

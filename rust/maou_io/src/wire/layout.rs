@@ -27,8 +27,25 @@ pub(crate) fn wanted_buffers(
     if wanted.len() == there { Ok(wanted) } else { Err(format!("{there} buffers, and {} expected", wanted.len())) }
 }
 
+/// How many nodes a field has, those of its children included.
+pub(super) fn nodes_of(field: &Field) -> usize {
+    let children = match field.data_type() {
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::Map(item, _)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _) => nodes_of(item),
+        DataType::Struct(fields) => fields.iter().map(|field| nodes_of(field)).sum(),
+        DataType::RunEndEncoded(ends, values) => nodes_of(ends) + nodes_of(values),
+        DataType::Union(fields, _) => fields.iter().map(|(_, field)| nodes_of(field)).sum(),
+        _ => 0,
+    };
+    1 + children
+}
+
 /// How many buffers a field has, those of its children included.
-fn buffers_of(
+pub(super) fn buffers_of(
     field: &Field,
     variadic: &mut impl Iterator<Item = i64>,
     version: MetadataVersion,

@@ -21,9 +21,21 @@ pub(crate) fn with_buffers(
     compression: Option<CompressionType>,
 ) -> Option<Vec<u8>> {
     let batch = record_batch(message)?;
-    let mut builder = FlatBufferBuilder::new();
     let nodes: Vec<FieldNode> = batch.nodes().iter().flatten().copied().collect();
-    let nodes = builder.create_vector(&nodes);
+    with_layout(message, (batch.length(), &nodes), buffers, body_len, compression)
+}
+
+/// As [`with_buffers`], with other rows and nodes too.
+pub(crate) fn with_layout(
+    message: &Message<'_>,
+    (rows, nodes): (i64, &[FieldNode]),
+    buffers: &[Buffer],
+    body_len: usize,
+    compression: Option<CompressionType>,
+) -> Option<Vec<u8>> {
+    let batch = record_batch(message)?;
+    let mut builder = FlatBufferBuilder::new();
+    let nodes = builder.create_vector(nodes);
     let buffers = builder.create_vector(buffers);
     let counts: Option<Vec<i64>> = batch.variadicBufferCounts().map(|counts| counts.iter().collect());
     let counts = counts.map(|counts| builder.create_vector(&counts));
@@ -34,7 +46,7 @@ pub(crate) fn with_buffers(
         compression.finish()
     });
     let mut rebuilt = RecordBatchBuilder::new(&mut builder);
-    rebuilt.add_length(batch.length());
+    rebuilt.add_length(rows);
     rebuilt.add_nodes(nodes);
     rebuilt.add_buffers(buffers);
     if let Some(counts) = counts {
