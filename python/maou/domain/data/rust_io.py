@@ -11,8 +11,8 @@ while a frame of it lives: to cut it off kills the process that looks at it. `ve
 the checksums of the file first; a file without any is a ValueError.
 
 Each path may be the URL of an object as well: `s3://`, `gs://`, `az://`, and for reading `https://`. That takes
-`pip install 'maou[cloud]'`, and raises what `maou.infra.storage` says besides. An object that is read is copied to the local
-disk first, as far as it is wanted; `memory_map` and `durable` mean nothing there.
+`pip install 'maou[cloud]'`, and raises what `maou.infra.storage` says besides. An object that is read is copied to
+the local disk first, as far as it is wanted; `memory_map` and `durable` mean nothing there.
 
 The extension is imported at the first call and not before: this module imports without it.
 """
