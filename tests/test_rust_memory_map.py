@@ -112,7 +112,7 @@ def test_frames_come_back(hcpe: pl.DataFrame, tmp_path: Path, compression: str, 
     save_preprocessing_df(features, path, compression=compression)  # type: ignore[arg-type]
     assert load_preprocessing_df(path, **how).equals(features)
     save_generic_df(features.clear(), path, compression=compression)  # type: ignore[arg-type]
-    assert load_generic_df(path, **how).equals(features.clear())
+    assert load_generic_df(path, memory_map=memory_map, verify=verify).equals(features.clear())
 
 
 def test_uncompressed_is_what_it_says(plain: Path, hcpe: pl.DataFrame, tmp_path: Path) -> None:

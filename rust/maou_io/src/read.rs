@@ -300,14 +300,18 @@ impl BatchReader {
 
     /// Where the buffers of a batch are that the selected columns need.
     fn plan(&self, frame: &Frame) -> Result<Plan> {
-        let Some(columns) = self.selection.selected() else { return Plan::of(&self.source, frame, None) };
+        Plan::of(&self.source, frame, self.wanted(frame)?.as_deref())
+    }
+
+    /// Which buffers of a batch the selected columns need; nothing: all.
+    fn wanted(&self, frame: &Frame) -> Result<Option<Vec<bool>>> {
+        let Some(columns) = self.selection.selected() else { return Ok(None) };
         let message = frame.message(self.source.path())?;
         let Some(batch) = message.header_as_record_batch() else {
             return Err(self.source.bad("a batch message without a batch"));
         };
-        let wanted = wire::wanted_buffers(&batch, &self.schema, columns, message.version())
-            .map_err(|problem| self.source.bad(problem))?;
-        Plan::of(&self.source, frame, Some(&wanted))
+        let wanted = wire::wanted_buffers(&batch, &self.schema, columns, message.version());
+        wanted.map(Some).map_err(|problem| self.source.bad(problem))
     }
 
     /// Indices of the columns that are wanted, in their order.
