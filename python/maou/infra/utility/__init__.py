@@ -1,1 +1,1 @@
-"""Generated records and the I/O benchmark that uses them."""
+"""Generated records, and the I/O benchmark that uses them."""

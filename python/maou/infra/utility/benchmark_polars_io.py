@@ -1,67 +1,30 @@
-"""Measure maou's file operations against Polars and pyarrow on generated records.
+"""Measure maou's file operations against Polars, pyarrow and DuckDB.
 
     python -m maou.infra.utility.benchmark_polars_io --num-records 50000
+    python -m maou.infra.utility.benchmark_polars_io --sizes 10000,100000 --json report.json --plot report.html
 
-Each operation runs a few times with every library in turn, so that a slow moment of the machine hits all of
-them, and the median counts. All libraries read the same files and write LZ4. A ratio above 1 means that maou
-is faster. Neither peer can split or merge files; there the peers run the loop that a user would write.
+Each library runs in a process of its own with the same number of threads. The processes take turns, so that a slow
+moment of the machine hits all of them, and the median of the rounds counts. Memory is what a fresh process takes at
+the peak of its first run, beyond what it held before. All libraries read the same file, which maou wrote, and one
+that they wrote themselves; all write LZ4. Files are read again and again: they come from the page cache.
+
+Ratios are ours to the best other library: below 1 is better. `docs/performance.md` has results.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import polars as pl
-
-import maou.infra.utility.benchmark_peers as peers
-from maou.domain.data.rust_io import (
-    check_rust_backend,
-    load_hcpe_df,
-    load_preprocessing_df,
-    merge_hcpe_feather_files,
-    save_hcpe_df,
-    save_preprocessing_df,
-    split_hcpe_feather,
-)
-from maou.infra.utility.records import generate_hcpe_df, generate_preprocessing_df
-
-LIBRARIES = ("maou", "polars", "pyarrow")
-
-PREPROCESSING_SHARE = 50
-"""A preprocessing record takes about 12 kB and an HCPE record 100 B: fewer keep the two comparable."""
-
-PIECES = 10
-"""Files that the split makes and the merge takes."""
-
-Run = Callable[[], object]
-
-
-@dataclass
-class Measurement:
-    """One operation: seconds of each run by library; a library that has no such operation is absent."""
-
-    operation: str
-    rows: int
-    seconds: dict[str, list[float]] = field(default_factory=dict)
-
-    def median(self, library: str) -> float | None:
-        """Median seconds, or None where the library did not run."""
-        return statistics.median(self.seconds[library]) if library in self.seconds else None
-
-    def ratio(self, library: str) -> float | None:
-        """How many times as long `library` takes as maou, or None where it did not run."""
-        own, other = self.median("maou"), self.median(library)
-        return other / own if own and other else None
+from maou.domain.data.rust_io import check_rust_backend
+from maou.infra.utility.benchmark import plot, report
+from maou.infra.utility.benchmark.cells import DEFAULT_KINDS, KINDS, OPERATIONS, Cell, FileSizes
+from maou.infra.utility.benchmark.facts import facts
+from maou.infra.utility.benchmark.run import Plan, measure
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,15 +32,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     try:
         check_rust_backend()
-    except ImportError as error:
+        if options.plots:
+            plot.check()
+        with tempfile.TemporaryDirectory(prefix="maou-benchmark-", dir=options.directory) as directory:
+            return _run(options, Path(directory))
+    except (ImportError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory(prefix="maou-benchmark-") as directory:
-        measurements = measure(options.num_records, options.rounds, Path(directory))
-    print(table(measurements))
+
+
+def _run(options: argparse.Namespace, directory: Path) -> int:
+    sizes = options.sizes or [options.num_records]
+    plan = Plan(options.kinds, sizes, options.operations, options.rounds, options.threads, directory)
+    cells: list[Cell] = []
+    files: list[FileSizes] = []
+    notes: list[str] = []
+    for found in measure(plan):
+        if isinstance(found, Cell):
+            print(f"{found.kind}, {found.rows} rows, {found.operation}: done", file=sys.stderr)
+            cells.append(found)
+        elif isinstance(found, FileSizes):
+            files.append(found)
+        else:
+            notes.append(found)
+    tables = [report.times_and_memory(cells), report.file_sizes(files), *notes]
+    print("\n\n".join(tables))
+    settings = {"sizes": sizes, "rounds": options.rounds, "threads": options.threads, **facts()}
     if options.json:
-        options.json.write_text(_as_json(options.num_records, options.rounds, measurements))
+        options.json.write_text(report.as_json(settings, cells, files, notes), encoding="utf-8")
         print(f"wrote {options.json}")
+    for path in options.plots:
+        plot.write_plot(path, cells, tables)
+        print(f"wrote {path}")
     return 0
 
 
@@ -116,7 +102,19 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m maou.infra.utility.benchmark_polars_io",
-        description="Measure save, load, split, merge and index build against Polars and pyarrow.",
+        description="Measure reading, writing, split, merge and index build against Polars, pyarrow and DuckDB.",
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
+        "--num-records", type=_positive, default=50_000, metavar="N", help="records of each kind (default %(default)s)"
+    )
+    size.add_argument("--sizes", type=_list(_positive), metavar="N,N", help="several numbers of records")
+    parser.add_argument(
+        "--kinds",
+        type=_list(_one_of(KINDS)),
+        default=list(DEFAULT_KINDS),
+        metavar="KIND,KIND",
+        help=f"of {', '.join(KINDS)} (default all but the last)",
     )
     parser.add_argument(
         "--num-records",
@@ -127,6 +125,27 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="runs each (default %(default)s)")
     parser.add_argument("--json", type=writable, metavar="FILE", help="write every run's time there as well")
+        "--operations",
+        type=_list(_one_of(OPERATIONS)),
+        default=list(OPERATIONS),
+        metavar="NAME,NAME",
+        help=f"of {', '.join(OPERATIONS)} (default all)",
+    )
+    parser.add_argument("--rounds", type=_positive, default=5, metavar="N", help="runs of each (default %(default)s)")
+    parser.add_argument(
+        "--threads", type=_positive, default=_cpus(), metavar="N", help="for each library (default %(default)s, all)"
+    )
+    parser.add_argument("--directory", type=_directory, metavar="DIR", help="where files are written (a temporary one)")
+    parser.add_argument("--json", type=_writable, metavar="FILE", help="write every figure there as well")
+    parser.add_argument(
+        "--plot",
+        dest="plots",
+        type=_plot,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help=f"draw time against rows: {', '.join(plot.ENDINGS)}; may be given again",
+    )
     return parser.parse_args(arguments)
 
 
@@ -143,6 +162,27 @@ def positive(text: str) -> int:
 
 def writable(text: str) -> Path:
     """An argument that is a file to be written."""
+def _one_of(names: Sequence[str]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"must be one of {', '.join(names)}, got {text!r}")
+        return text
+
+    return parse
+
+
+def _list(parse: Callable[[str], int | str]) -> Callable[[str], list[int | str]]:
+    return lambda text: [parse(part.strip()) for part in text.split(",")]
+
+
+def _directory(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"not a directory: {text!r}")
+    return path.absolute()
+
+
+def _writable(text: str) -> Path:
     # Checked before the runs, which may take minutes.
     path = Path(text)
     if path.is_dir() or not path.absolute().parent.is_dir():
@@ -248,6 +288,15 @@ def _as_json(num_records: int, rounds: int, measurements: Sequence[Measurement])
         "measurements": [asdict(item) for item in measurements],
     }
     return json.dumps(report, indent=1) + "\n"
+def _plot(text: str) -> Path:
+    path = _writable(text)
+    if path.suffix not in plot.ENDINGS:
+        raise argparse.ArgumentTypeError(f"cannot draw {text!r}: must end with one of {', '.join(plot.ENDINGS)}")
+    return path
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 if __name__ == "__main__":

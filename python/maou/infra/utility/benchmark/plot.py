@@ -1,0 +1,80 @@
+"""Time against rows, one diagram for each kind and operation."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from maou.infra.utility.benchmark.cells import LIBRARIES, Cell
+
+ENDINGS = (".html", ".pdf", ".png", ".svg")
+
+MARKERS = dict(zip(LIBRARIES, "os^D", strict=True))
+"""So that the lines are told apart without colours too."""
+
+
+def check() -> None:
+    """Raise ImportError, with what to install, when diagrams cannot be drawn."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise ImportError("diagrams need matplotlib: `pip install 'maou[plot]'`") from error
+
+
+def write_plot(path: Path, cells: Sequence[Cell], tables: Sequence[str]) -> None:
+    """Write the diagrams in the format that the ending of `path` names; a page of HTML has `tables` too."""
+    figure = _figure(cells)
+    if path.suffix == ".html":
+        path.write_text(_page(_svg(figure), tables), encoding="utf-8")
+    else:
+        figure.savefig(path)
+
+
+def _figure(cells: Sequence[Cell]) -> Any:
+    # Not pyplot: it would look for a display.
+    from matplotlib.figure import Figure
+
+    kinds = list(dict.fromkeys(cell.kind for cell in cells))
+    operations = list(dict.fromkeys(cell.operation for cell in cells))
+    figure = Figure(figsize=(3.2 * len(operations), 2.8 * len(kinds) + 0.5), layout="constrained")
+    axes = figure.subplots(len(kinds), len(operations), squeeze=False)
+    for row, kind in enumerate(kinds):
+        for column, operation in enumerate(operations):
+            chosen = [cell for cell in cells if (cell.kind, cell.operation) == (kind, operation)]
+            _draw(axes[row][column], f"{kind}: {operation}", chosen)
+    legend: dict[str, Any] = {}
+    for axis in axes.flat:
+        handles, labels = axis.get_legend_handles_labels()
+        legend.update(zip(labels, handles, strict=True))
+    figure.legend(legend.values(), legend.keys(), loc="outside upper center", ncols=len(LIBRARIES))
+    return figure
+
+
+def _draw(axis: Any, title: str, cells: Sequence[Cell]) -> None:
+    axis.set_title(title, fontsize="medium")
+    for number, library in enumerate(LIBRARIES):
+        medians = {cell.rows: cell.figures[library].median for cell in cells if library in cell.figures}
+        points = sorted((rows, 1000 * median) for rows, median in medians.items() if median is not None)
+        if points:
+            axis.plot(*zip(*points, strict=True), marker=MARKERS[library], color=f"C{number}", label=library)
+    axis.set(xscale="log", yscale="log", xlabel="rows", ylabel="ms")
+    axis.grid(visible=True, alpha=0.3)
+
+
+def _svg(figure: Any) -> str:
+    out = io.StringIO()
+    figure.savefig(out, format="svg")
+    text = out.getvalue()
+    # A page has no place for the XML declaration.
+    return text[text.index("<svg") :]
+
+
+def _page(svg: str, tables: Sequence[str]) -> str:
+    blocks = "\n".join(f"<pre>{html.escape(table)}</pre>" for table in tables)
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n<title>maou: file operations</title>\n'
+        f"<h1>File operations, time against rows</h1>\n{svg}\n{blocks}\n</html>\n"
+    )
