@@ -39,10 +39,10 @@ def _figure(cells: Sequence[Cell]) -> Any:
 
     kinds = list(dict.fromkeys(cell.kind for cell in cells))
     operations = list(dict.fromkeys(cell.operation for cell in cells))
-    figure = Figure(figsize=(3.2 * len(operations), 2.8 * len(kinds) + 0.5), layout="constrained")
-    axes = figure.subplots(len(kinds), len(operations), squeeze=False)
-    for row, kind in enumerate(kinds):
-        for column, operation in enumerate(operations):
+    figure = Figure(figsize=(max(3.2 * len(kinds), 5), 2.6 * len(operations) + 0.5), layout="constrained")
+    axes = figure.subplots(len(operations), len(kinds), squeeze=False)
+    for row, operation in enumerate(operations):
+        for column, kind in enumerate(kinds):
             chosen = [cell for cell in cells if (cell.kind, cell.operation) == (kind, operation)]
             _draw(axes[row][column], f"{kind}: {operation}", chosen)
     legend: dict[str, Any] = {}
@@ -54,6 +54,8 @@ def _figure(cells: Sequence[Cell]) -> Any:
 
 
 def _draw(axis: Any, title: str, cells: Sequence[Cell]) -> None:
+    from matplotlib.ticker import LogFormatter
+
     axis.set_title(title, fontsize="medium")
     for number, library in enumerate(LIBRARIES):
         medians = {cell.rows: cell.figures[library].median for cell in cells if library in cell.figures}
@@ -61,6 +63,10 @@ def _draw(axis: Any, title: str, cells: Sequence[Cell]) -> None:
         if points:
             axis.plot(*zip(*points, strict=True), marker=MARKERS[library], color=f"C{number}", label=library)
     axis.set(xscale="log", yscale="log", xlabel="rows", ylabel="ms")
+    axis.yaxis.set_major_formatter("{x:g}")
+    # Labels between powers of ten only where there are few of those.
+    axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.5)))
+    axis.tick_params(which="minor", labelsize="x-small")
     axis.grid(visible=True, alpha=0.3)
 
 
