@@ -91,8 +91,10 @@ def test_larger_files_repeat_records_with_other_ids(kind: str, tmp_path: Path, m
     assert written.height == 100
     assert written["id"].n_unique() == 100
     assert written[40:80].drop("id").equals(written[:40].drop("id"))
-    # What memory a measurement needs is reckoned from the size of a record.
+    # What memory and disk a measurement needs is reckoned from the size of a record.
     assert written.rechunk().to_arrow().nbytes / 100 < 1.5 * data.ROW_BYTES[kind]
+    data.write_source(files, kind, 1000)
+    assert files.source.stat().st_size / 1000 < data.STORED_BYTES[kind]
 
 
 def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import polars as pl
 
@@ -24,6 +23,9 @@ ROW_BYTES = {"hcpe": 150, "stage1": 190, "stage2": 1_610, "preprocessing": 12_09
 
 TWO_COLUMNS_BYTES = {kind: 35 if kind == "hcpe" else 22 for kind in KINDS}
 """The same for the two columns that are read alone."""
+
+STORED_BYTES = {"hcpe": 150, "stage1": 190, "stage2": 400, "preprocessing": 600, "intermediate": 600}
+"""The most that a record takes in a file; games take less than random columns."""
 
 HAS_GAMES = importlib.util.find_spec("rsshogi") is not None
 
@@ -46,13 +48,6 @@ def write_pieces(files: Files, rows_per_piece: int) -> list[str]:
     from maou._rust.maou_io import split_feather_file
 
     return split_feather_file(files.source, files.directory / "pieces", rows_per_piece)
-
-
-def rows_in(path: Path) -> int:
-    """Rows of a file, which is read a part at a time."""
-    from maou._rust.maou_io import iter_feather
-
-    return sum(batch.num_rows for batch in iter_feather(path, columns=["id"]))
 
 
 def _frames(kind: str, rows: int) -> Iterator[pl.DataFrame]:

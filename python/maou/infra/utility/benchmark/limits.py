@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maou.infra.utility.benchmark.cells import OURS
-from maou.infra.utility.benchmark.data import ROW_BYTES, TWO_COLUMNS_BYTES
+from maou.infra.utility.benchmark.data import ROW_BYTES, STORED_BYTES, TWO_COLUMNS_BYTES
 
 MEMINFO = Path("/proc/meminfo")
 
@@ -47,8 +47,8 @@ def too_little_memory(needed: int, available: int | None) -> str | None:
 
 
 def too_little_disk(directory: Path, kind: str, rows: int) -> str | None:
-    """What is missing to write `rows` records before compression, which is the most that they take, or None."""
-    return _disk(directory, 2 * rows * ROW_BYTES[kind])
+    """What is missing to write `rows` records, which takes their place twice, or None."""
+    return _disk(directory, 2 * rows * STORED_BYTES[kind])
 
 
 def too_little_disk_for_copies(source: Path) -> str | None:
