@@ -13,9 +13,9 @@ faster.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
-import platform
 import sys
 import tempfile
 import uuid
@@ -25,12 +25,14 @@ from pathlib import Path
 
 import polars as pl
 
-import maou.infra.utility.benchmark_peers as peers
 from maou.domain.data.rust_io import check_rust_backend, load_generic_df, save_hcpe_df
 from maou.infra.cloud.location import parse
 from maou.infra.cloud.objects import delete
 from maou.infra.storage import upload
-from maou.infra.utility.benchmark_polars_io import Measurement, aligned, alternate, positive, writable
+from maou.infra.utility.benchmark.arguments import positive, writable
+from maou.infra.utility.benchmark.facts import facts
+from maou.infra.utility.benchmark.report import aligned
+from maou.infra.utility.benchmark.turns import Measurement, alternate
 from maou.infra.utility.records import generate_hcpe_df
 
 COLUMNS = ("eval", "bestMove16")
@@ -78,7 +80,7 @@ def table(size: int, measurements: Sequence[Measurement]) -> str:
         times = [_number(item.median(name), 1000) for name in COLUMN_TITLES]
         ratios = [_number(item.ratio(name), 1) for name in ("polars", "pyarrow")]
         rows.append([item.operation, *times, *ratios])
-    return aligned(rows)
+    return aligned(rows, left=(0,))
 
 
 def _readers(path: Path, url: str, columns: tuple[str, ...] | None) -> dict[str, Callable[[], object]]:
@@ -87,7 +89,7 @@ def _readers(path: Path, url: str, columns: tuple[str, ...] | None) -> dict[str,
         "polars": lambda: _polars(url, columns),
         "disk": lambda: load_generic_df(path, columns),
     }
-    if peers.HAS_PYARROW:
+    if importlib.util.find_spec("pyarrow"):
         readers["pyarrow"] = lambda: _pyarrow(url, columns)
     return readers
 
@@ -144,12 +146,7 @@ def _as_json(options: argparse.Namespace, size: int, measurements: Sequence[Meas
         "num_records": options.num_records,
         "bytes": size,
         "rounds": options.rounds,
-        "versions": {
-            "python": platform.python_version(),
-            "polars": pl.__version__,
-            "pyarrow": peers.pyarrow_version(),
-        },
-        "machine": {"platform": platform.platform(), "cpus": os.cpu_count()},
+        **facts(),
         "measurements": [asdict(item) for item in measurements],
     }
     return json.dumps(report, indent=1) + "\n"

@@ -23,7 +23,7 @@ def times_and_memory(cells: Sequence[Cell]) -> str:
         *(f"{name} MiB" for name in LIBRARIES),
         "/ best",
     ]
-    return _table([header, *map(_row, cells)], left=(0, 2))
+    return aligned([header, *map(_row, cells)], left=(0, 2))
 
 
 def file_sizes(sizes: Sequence[FileSizes]) -> str:
@@ -32,7 +32,7 @@ def file_sizes(sizes: Sequence[FileSizes]) -> str:
     rows = [
         [item.kind, str(item.rows), *(_number(item.bytes.get(name), MIB, 2) for name in LIBRARIES)] for item in sizes
     ]
-    return _table([header, *rows], left=(0,))
+    return aligned([header, *rows], left=(0,))
 
 
 def as_json(settings: dict[str, Any], cells: Sequence[Cell], sizes: Sequence[FileSizes], notes: Sequence[str]) -> str:
@@ -83,7 +83,8 @@ def _number(value: float | None, unit: float, digits: int) -> str:
     return "-" if value is None else f"{value / unit:.{digits}f}"
 
 
-def _table(rows: list[list[str]], left: Sequence[int]) -> str:
+def aligned(rows: list[list[str]], left: Sequence[int]) -> str:
+    """Rows as text, the first one underlined; columns but those of `left` are set to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * width for width in widths])
     return "\n".join(
