@@ -180,12 +180,18 @@ impl BatchReader {
     ///
     /// As for reading: [`Error::Io`] and [`Error::Data`].
     pub fn count_rows(&self) -> Result<u64> {
+        Ok(self.tally()?.0)
+    }
+
+    /// Rows, and batches, that are still to come.
+    pub(crate) fn tally(&self) -> Result<(u64, usize)> {
         let mut cursor = self.cursor.clone();
-        let mut rows = 0_u64;
+        let (mut rows, mut batches) = (0_u64, 0);
         while let Some(frame) = cursor.advance(&self.source)? {
             rows = rows.saturating_add(frame.rows(self.source.path())?);
+            batches += usize::from(frame.kind() == MessageHeader::RecordBatch);
         }
-        Ok(rows)
+        Ok((rows, batches))
     }
 
     /// All batches that are still to come, read side by side.
