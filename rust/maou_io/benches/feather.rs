@@ -57,7 +57,7 @@ fn read(group: &mut BenchmarkGroup<'_, WallTime>, batch: &RecordBatch, path: &Pa
 
 fn write(group: &mut BenchmarkGroup<'_, WallTime>, batch: &RecordBatch, path: &Path) {
     // What the disk takes is no matter of this code.
-    let options = SaveOptions { durable: false };
+    let options = SaveOptions { durable: false, ..SaveOptions::default() };
     group.throughput(bytes(batch));
     group.bench_function("write", |bencher| {
         bencher.iter(|| {
