@@ -9,8 +9,13 @@ use crate::error::Result;
 use crate::store::{RECORD_BYTES, record_bytes, record_number};
 
 /// A key and a record number that sort as one number.
-pub(crate) trait Entry: Copy + Ord + Send {
+pub(crate) trait Entry: Copy + Default + Ord + Send {
     const BYTES: usize;
+    /// How many buckets a sort begins with: for evaluations one for each value, for ids what scattering can write to at a
+    /// time without leaving the processor's caches.
+    const BUCKETS: usize;
+
+    fn key(self) -> u64;
 
     fn put(self, out: &mut Vec<u8>);
 
@@ -19,11 +24,11 @@ pub(crate) trait Entry: Copy + Ord + Send {
 }
 
 /// A 64-bit id and a record number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct IdEntry(u128);
 
 /// An evaluation and a record number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EvalEntry(u64);
 
 const RECORD_BITS: u32 = 8 * RECORD_BYTES as u32;
@@ -82,6 +87,11 @@ impl EvalEntry {
 
 impl Entry for IdEntry {
     const BYTES: usize = 8 + RECORD_BYTES;
+    const BUCKETS: usize = 1 << 11;
+
+    fn key(self) -> u64 {
+        self.id()
+    }
 
     fn put(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.id().to_le_bytes());
@@ -96,6 +106,11 @@ impl Entry for IdEntry {
 
 impl Entry for EvalEntry {
     const BYTES: usize = 2 + RECORD_BYTES;
+    const BUCKETS: usize = 1 << 16;
+
+    fn key(self) -> u64 {
+        self.0 >> RECORD_BITS
+    }
 
     fn put(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.eval().to_le_bytes());
@@ -147,12 +162,42 @@ impl<E: Entry> Runs<E> {
 }
 
 fn sorted_bytes<E: Entry>(entries: &mut [E]) -> Vec<u8> {
-    entries.sort_unstable();
     let mut bytes = Vec::with_capacity(entries.len() * E::BYTES);
-    for entry in entries {
+    for entry in sorted(entries) {
         entry.put(&mut bytes);
     }
     bytes
+}
+
+/// The entries in order: scattered into buckets by their key, which leaves little for the sort of each bucket to do.
+fn sorted<E: Entry>(entries: &mut [E]) -> Vec<E> {
+    let (least, most) = entries.iter().fold((u64::MAX, 0), |(least, most), entry| {
+        let key = entry.key();
+        (least.min(key), most.max(key))
+    });
+    // So many leading bits of the range as there are buckets.
+    let shift = (u64::BITS - (most.saturating_sub(least)).leading_zeros()).saturating_sub(E::BUCKETS.ilog2());
+    let bucket = |entry: &E| ((entry.key() - least) >> shift) as usize;
+    let mut ends = vec![0_usize; E::BUCKETS];
+    for entry in &*entries {
+        ends[bucket(entry)] += 1;
+    }
+    let mut next = 0;
+    for end in &mut ends {
+        (*end, next) = (next, next + *end);
+    }
+    let mut sorted = vec![E::default(); entries.len()];
+    for entry in entries {
+        let end = &mut ends[bucket(entry)];
+        sorted[*end] = *entry;
+        *end += 1;
+    }
+    let mut start = 0;
+    for end in ends {
+        sorted[start..end].sort_unstable();
+        start = end;
+    }
+    sorted
 }
 
 impl<'a, E: Entry> EntryStream<'a, E> {
@@ -206,6 +251,27 @@ impl<E: Entry> Stream for EntryStream<'_, E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Random;
+
+    #[test]
+    fn a_sort_is_a_sort() {
+        let mut random = Random::new(9);
+        for _ in 0..200 {
+            let (bits, count) = (random.below(64), random.below(3000));
+            let base = random.next() >> random.below(64);
+            let id = |random: &mut Random| base.saturating_add(random.next() >> bits);
+            let mut entries: Vec<IdEntry> = (0..count).map(|record| IdEntry::new(id(&mut random), record)).collect();
+            let sorted = super::sorted(&mut entries);
+            entries.sort_unstable();
+            assert_eq!(sorted, entries);
+            let eval = |random: &mut Random| (random.next() >> (48 + random.below(16))) as i16;
+            let mut entries: Vec<EvalEntry> =
+                (0..count).map(|record| EvalEntry::new(eval(&mut random), record)).collect();
+            let sorted = super::sorted(&mut entries);
+            entries.sort_unstable();
+            assert_eq!(sorted, entries);
+        }
+    }
 
     #[test]
     fn entries_sort_by_key_then_record_and_come_back_from_their_bytes() {

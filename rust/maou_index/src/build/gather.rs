@@ -45,8 +45,9 @@ pub(crate) enum IdStreams<'a> {
     Texts(Vec<TextStream<'a>>, Option<Vec<u8>>),
 }
 
-/// An id and an evaluation, each as it is gathered and as the bytes of its run.
-const ENTRY_BYTES: usize = 16 + 13 + 8 + 7;
+/// An id and an evaluation, each as it is gathered, and once more as it is sorted or as the bytes of its run; an id as all
+/// three.
+const ENTRY_BYTES: usize = 16 + 16 + 13 + 8 + 8;
 
 /// Bytes of a text run for each byte of the texts: gathered, and as the bytes of the run.
 const TEXT_COPIES: usize = 2;

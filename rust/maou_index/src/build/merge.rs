@@ -13,15 +13,18 @@ pub(crate) trait Stream {
     fn advance(&mut self) -> Result<()>;
 }
 
-/// The entries of several streams, in order: a heap of those that are not at their end, the least in front.
+/// The entries of several streams, in order.
 pub(crate) struct Merge<S> {
-    heap: Vec<S>,
+    streams: Vec<S>,
+    /// Places of the streams that are not at their end, as a heap: the one with the least entry in front.
+    heap: Vec<u32>,
 }
 
 impl<S: Stream> Merge<S> {
     pub(crate) fn new(mut streams: Vec<S>) -> Self {
         streams.retain(|stream| stream.head().is_some());
-        let mut merge = Self { heap: streams };
+        let heap = (0..streams.len() as u32).collect();
+        let mut merge = Self { streams, heap };
         for place in (0..merge.heap.len() / 2).rev() {
             merge.sift_down(place);
         }
@@ -29,7 +32,8 @@ impl<S: Stream> Merge<S> {
     }
 
     fn is_less(&self, left: usize, right: usize) -> bool {
-        self.heap[left].head() < self.heap[right].head()
+        let head = |place: usize| self.streams[self.heap[place] as usize].head();
+        head(left) < head(right)
     }
 
     fn sift_down(&mut self, mut place: usize) {
@@ -54,13 +58,14 @@ impl<S: Stream> Stream for Merge<S> {
     type Item = S::Item;
 
     fn head(&self) -> Option<&S::Item> {
-        self.heap.first()?.head()
+        self.streams[*self.heap.first()? as usize].head()
     }
 
     fn advance(&mut self) -> Result<()> {
-        let Some(first) = self.heap.first_mut() else { return Ok(()) };
-        first.advance()?;
-        if first.head().is_none() {
+        let Some(first) = self.heap.first() else { return Ok(()) };
+        let stream = &mut self.streams[*first as usize];
+        stream.advance()?;
+        if stream.head().is_none() {
             self.heap.swap_remove(0);
         }
         self.sift_down(0);
