@@ -61,10 +61,12 @@ impl IdEntry {
         Self(u128::from(id) << RECORD_BITS | u128::from(record))
     }
 
+    #[inline]
     pub(crate) fn id(self) -> u64 {
         (self.0 >> RECORD_BITS) as u64
     }
 
+    #[inline]
     pub(crate) fn record(self) -> u64 {
         self.0 as u64 & RECORD_MASK
     }
@@ -76,10 +78,12 @@ impl EvalEntry {
         Self(u64::from(eval.cast_unsigned() ^ SIGN) << RECORD_BITS | record)
     }
 
+    #[inline]
     pub(crate) fn eval(self) -> i16 {
         ((self.0 >> RECORD_BITS) as u16 ^ SIGN).cast_signed()
     }
 
+    #[inline]
     pub(crate) fn record(self) -> u64 {
         self.0 & RECORD_MASK
     }
@@ -89,15 +93,18 @@ impl Entry for IdEntry {
     const BYTES: usize = 8 + RECORD_BYTES;
     const BUCKETS: usize = 1 << 11;
 
+    #[inline]
     fn key(self) -> u64 {
         self.id()
     }
 
+    #[inline]
     fn put(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.id().to_le_bytes());
         out.extend_from_slice(&record_bytes(self.record()));
     }
 
+    #[inline]
     fn get(bytes: &[u8]) -> Option<Self> {
         let (id, record) = bytes.split_first_chunk::<8>()?;
         Some(Self::new(u64::from_le_bytes(*id), record_number(record)?))
@@ -108,15 +115,18 @@ impl Entry for EvalEntry {
     const BYTES: usize = 2 + RECORD_BYTES;
     const BUCKETS: usize = 1 << 16;
 
+    #[inline]
     fn key(self) -> u64 {
         self.0 >> RECORD_BITS
     }
 
+    #[inline]
     fn put(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.eval().to_le_bytes());
         out.extend_from_slice(&record_bytes(self.record()));
     }
 
+    #[inline]
     fn get(bytes: &[u8]) -> Option<Self> {
         let (eval, record) = bytes.split_first_chunk::<2>()?;
         Some(Self::new(i16::from_le_bytes(*eval), record_number(record)?))
@@ -129,9 +139,30 @@ impl<E: Entry> Runs<E> {
         Self { pending: Vec::new(), capacity: capacity.max(1), sorted: Vec::new() }
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, entry: E, spill: &mut Spill, step: usize) -> Result<()> {
         self.pending.push(entry);
         if self.pending.len() < self.capacity { Ok(()) } else { self.seal(spill, step) }
+    }
+
+    /// So many entries, as many at a time as there is room for.
+    pub(crate) fn extend(
+        &mut self,
+        count: usize,
+        entry: impl Fn(usize) -> E,
+        spill: &mut Spill,
+        step: usize,
+    ) -> Result<()> {
+        let mut from = 0;
+        while from < count {
+            let to = count.min(from + self.capacity - self.pending.len());
+            self.pending.extend((from..to).map(&entry));
+            from = to;
+            if self.pending.len() == self.capacity {
+                self.seal(spill, step)?;
+            }
+        }
+        Ok(())
     }
 
     /// All runs, to be merged.
@@ -231,10 +262,12 @@ impl<'a> EntryStream<'a, EvalEntry> {
 impl<E: Entry> Stream for EntryStream<'_, E> {
     type Item = E;
 
+    #[inline]
     fn head(&self) -> Option<&E> {
         self.head.as_ref()
     }
 
+    #[inline]
     fn advance(&mut self) -> Result<()> {
         self.head = match &mut self.source {
             Source::Run(segment) => {

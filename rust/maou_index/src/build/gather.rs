@@ -119,11 +119,17 @@ impl Gather {
     }
 
     fn numbers(&mut self, ids: &UInt64Array, start: u64) -> Result<()> {
-        if ids.null_count() > 0 {
-            let known = (start..).zip(ids).filter_map(|(record, id)| id.map(|id| (id, record)));
-            return known.into_iter().try_for_each(|(id, record)| self.number(id, record));
+        if let (IdRuns::Numbers(runs), 0) = (&mut self.ids, ids.null_count()) {
+            let ids = ids.values();
+            let entry = |row| IdEntry::new(ids[row], start + row as u64);
+            return runs.extend(ids.len(), entry, &mut self.spill, self.step);
         }
-        ids.values().iter().zip(start..).try_for_each(|(id, record)| self.number(*id, record))
+        for (record, id) in (start..).zip(ids) {
+            if let Some(id) = id {
+                self.number(id, record)?;
+            }
+        }
+        Ok(())
     }
 
     fn texts<'t>(&mut self, ids: impl Iterator<Item = Option<&'t str>>, start: u64) -> Result<()> {

@@ -1,4 +1,6 @@
 //! Sorted streams made one.
+//!
+//! What runs for each entry is marked for inlining here and where it is called: it is spread over codegen units otherwise.
 
 use crate::error::Result;
 
@@ -31,11 +33,13 @@ impl<S: Stream> Merge<S> {
         merge
     }
 
+    #[inline]
     fn is_less(&self, left: usize, right: usize) -> bool {
         let head = |place: usize| self.streams[self.heap[place] as usize].head();
         head(left) < head(right)
     }
 
+    #[inline]
     fn sift_down(&mut self, mut place: usize) {
         loop {
             let mut least = 2 * place + 1;
@@ -57,10 +61,12 @@ impl<S: Stream> Merge<S> {
 impl<S: Stream> Stream for Merge<S> {
     type Item = S::Item;
 
+    #[inline]
     fn head(&self) -> Option<&S::Item> {
         self.streams[*self.heap.first()? as usize].head()
     }
 
+    #[inline]
     fn advance(&mut self) -> Result<()> {
         let Some(first) = self.heap.first() else { return Ok(()) };
         let stream = &mut self.streams[*first as usize];

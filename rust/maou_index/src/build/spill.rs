@@ -65,6 +65,7 @@ impl Spill {
 
 impl Segment {
     /// What comes next: at least `wanted` bytes, unless fewer are left.
+    #[inline]
     pub(crate) fn peek(&mut self, wanted: usize) -> Result<&[u8]> {
         if self.buffer.len() - self.at < wanted {
             self.read(wanted)?;
@@ -73,6 +74,7 @@ impl Segment {
     }
 
     /// Passes over bytes that were peeked at.
+    #[inline]
     pub(crate) fn take(&mut self, bytes: usize) {
         self.at += bytes;
     }

@@ -127,7 +127,7 @@ type WrittenIds = ((Section, Section), u64, Vec<u8>);
 
 impl Out<'_, '_, '_, '_> {
     fn numbers(&mut self, mut merge: Merge<EntryStream<'_, IdEntry>>) -> Result<WrittenIds> {
-        let mut builder = NumbersBuilder::default();
+        let mut builder = NumbersBuilder::new();
         while let Some(entry) = merge.head() {
             builder.push(entry.id(), entry.record(), &mut self.writer.pending);
             merge.advance()?;
@@ -168,6 +168,7 @@ impl Out<'_, '_, '_, '_> {
     }
 
     /// One more entry, which counts as so many records.
+    #[inline]
     fn entry(&mut self, records: u64) -> Result<()> {
         self.since += 1;
         if self.since < TELL_AFTER {

@@ -26,6 +26,7 @@ pub(crate) struct EvalsBuilder {
 
 impl EvalsBuilder {
     /// Takes the next record by evaluation, then number.
+    #[inline]
     pub(crate) fn push(&mut self, eval: i16, record: u64, records: &mut Vec<u8>) {
         if let Some(last) = self.last.replace(eval)
             && last != eval

@@ -131,6 +131,7 @@ impl Ids<'_> {
 }
 
 /// The record number at the beginning of `bytes`; nothing where there are too few.
+#[inline]
 pub(crate) fn record_number(bytes: &[u8]) -> Option<u64> {
     let mut number = [0; 8];
     number[..RECORD_BYTES].copy_from_slice(bytes.get(..RECORD_BYTES)?);
@@ -138,12 +139,14 @@ pub(crate) fn record_number(bytes: &[u8]) -> Option<u64> {
 }
 
 /// What [`record_number`] reads. `record` is below [`MAX_RECORDS`].
+#[inline]
 pub(crate) fn record_bytes(record: u64) -> [u8; RECORD_BYTES] {
     let [a, b, c, d, e, ..] = record.to_le_bytes();
     [a, b, c, d, e]
 }
 
 /// The number at the beginning of `bytes`; nothing where there are too few.
+#[inline]
 pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..at.checked_add(8)?)?.try_into().ok().map(u64::from_le_bytes)
 }

@@ -31,10 +31,12 @@ pub(crate) struct Numbers<'a> {
 }
 
 /// Makes blocks and their directory of ids that come in order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct NumbersBuilder {
-    ids: Vec<u8>,
-    records: Vec<u8>,
+    /// A block to be: so many ids, and their records.
+    ids: [u64; BLOCK],
+    records: [u64; BLOCK],
+    filled: usize,
     pub(crate) directory: Vec<u8>,
     last: Option<u64>,
     pub(crate) count: u64,
@@ -53,26 +55,33 @@ pub(crate) fn lengths(count: u64) -> Option<(u64, u64)> {
 }
 
 impl NumbersBuilder {
+    pub(crate) fn new() -> Self {
+        Self { ids: [0; BLOCK], records: [0; BLOCK], filled: 0, directory: Vec::new(), last: None, count: 0 }
+    }
+
     /// Takes the next id, not below the one before it. Of equal ones the first counts. Gives a block when one is full.
+    #[inline]
     pub(crate) fn push(&mut self, id: u64, record: u64, blocks: &mut Vec<u8>) {
         if self.last.replace(id) == Some(id) {
             return;
         }
-        if self.ids.is_empty() {
-            self.directory.extend_from_slice(&id.to_le_bytes());
-        }
+        (self.ids[self.filled], self.records[self.filled]) = (id, record);
+        self.filled += 1;
         self.count += 1;
-        self.ids.extend_from_slice(&id.to_le_bytes());
-        self.records.extend_from_slice(&record_bytes(record));
-        if self.ids.len() == BLOCK * ID_BYTES {
+        if self.filled == BLOCK {
             self.finish(blocks);
         }
     }
 
     /// Gives the last block.
     pub(crate) fn finish(&mut self, blocks: &mut Vec<u8>) {
-        blocks.append(&mut self.ids);
-        blocks.append(&mut self.records);
+        let filled = std::mem::take(&mut self.filled);
+        if let Some(first) = self.ids[..filled].first() {
+            self.directory.extend_from_slice(&first.to_le_bytes());
+        }
+        blocks.reserve(filled * ENTRY_BYTES);
+        self.ids[..filled].iter().for_each(|id| blocks.extend_from_slice(&id.to_le_bytes()));
+        self.records[..filled].iter().for_each(|record| blocks.extend_from_slice(&record_bytes(*record)));
     }
 }
 
@@ -138,6 +147,7 @@ impl<'a> Numbers<'a> {
             })
     }
 
+    #[inline]
     fn id(&self, at: usize) -> Option<u64> {
         u64_at(self.block(at / BLOCK), at % BLOCK * ID_BYTES).filter(|_| at < self.count)
     }
@@ -148,6 +158,7 @@ impl<'a> Numbers<'a> {
         record_number(records.get(at % BLOCK * RECORD_BYTES..)?)
     }
 
+    #[inline]
     fn block(&self, block: usize) -> &'a [u8] {
         let start = block.saturating_mul(BLOCK_BYTES).min(self.blocks.len());
         &self.blocks[start..(start + BLOCK_BYTES).min(self.blocks.len())]
@@ -155,6 +166,7 @@ impl<'a> Numbers<'a> {
 }
 
 /// The first of `0..end` for which `before` is false.
+#[inline]
 pub(super) fn partition_point(end: usize, before: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (0, end);
     while low < high {
