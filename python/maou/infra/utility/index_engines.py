@@ -104,7 +104,8 @@ class Duckdb(Engine):
     def _prefix(self, prefix: str) -> tuple[str, list[Key]]:
         ranges = self.ranges(prefix)
         within = " OR ".join(["id BETWEEN ? AND ?"] * len(ranges))
-        sql = f"SELECT DISTINCT CAST(id AS VARCHAR) AS text FROM records WHERE {within} ORDER BY text LIMIT {PAGE_IDS}"
+        distinct = f"SELECT DISTINCT id FROM records WHERE {within}"
+        sql = f"SELECT CAST(id AS VARCHAR) AS text FROM ({distinct}) ORDER BY text LIMIT {PAGE_IDS}"
         return sql, [end for ends in ranges for end in ends]
 
     def _path(self) -> Path:
