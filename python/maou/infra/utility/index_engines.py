@@ -1,6 +1,6 @@
 """Engines that keep an index in files: maou's, and what one would use in its place.
 
-Each has the fastest settings that its documentation offers for one writer and then readers only. A peer answers with
+Settings are those for one writer and then readers only, with nothing to recover after a crash. A peer answers with
 records, and has no files to name. Numeric ids are stored as numbers: a page of those with a prefix is put together of a
 range for each length.
 """

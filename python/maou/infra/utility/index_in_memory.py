@@ -19,7 +19,7 @@ class Polars(Engine):
 
     module = "polars"
     is_persistent = False
-    bytes_per_record = 60
+    bytes_per_record = 100
 
     def build(self) -> None:
         import polars as pl
@@ -69,7 +69,7 @@ class Dict(Engine):
 
     module = "builtins"
     is_persistent = False
-    bytes_per_record = 250
+    bytes_per_record = 180
 
     def build(self) -> None:
         import numpy as np

@@ -92,7 +92,7 @@ def build(task: Task) -> dict[str, Any]:
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
         "disk_bytes": written if engine.is_persistent else None,
-        "peak_bytes": _status("/proc/self/status").get("VmHWM"),
+        "peak_bytes": _peak(),
     }
 
 
@@ -111,6 +111,7 @@ def queries(task: Task) -> dict[str, Any]:
     return {
         "open_seconds": open_seconds,
         "memory": {"before": before, "open": after_open, "end": _memory()},
+        "peak_bytes": _peak(),
         "kinds": kinds,
         "overhead_ns": _median(_time(lambda: None, [()] * WARM_UP, task.seconds)[0]),
     }
@@ -168,6 +169,11 @@ def _median(times: Sequence[int]) -> int:
 def _cpu_seconds() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
+
+
+def _peak() -> int | None:
+    """The most bytes that were resident; None where the system does not tell."""
+    return _status("/proc/self/status").get("VmHWM")
 
 
 def _memory() -> dict[str, int | None]:
