@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 SIZE_UNITS = {"K": 10, "M": 20, "G": 30}
@@ -44,4 +45,20 @@ def directory(text: str) -> Path:
     path = Path(text)
     if not path.is_dir():
         raise ArgumentTypeError(f"{text!r} is no directory: make it first")
-    return path
+    return path.absolute()
+
+
+def one_of(names: Sequence[str]) -> Callable[[str], str]:
+    """One of `names`."""
+
+    def parse(text: str) -> str:
+        if text not in names:
+            raise ArgumentTypeError(f"must be one of {', '.join(names)}, got {text!r}")
+        return text
+
+    return parse
+
+
+def list_of(parse: Callable[[str], int | str]) -> Callable[[str], list[int | str]]:
+    """Values between commas."""
+    return lambda text: [parse(part.strip()) for part in text.split(",")]

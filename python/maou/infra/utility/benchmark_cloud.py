@@ -29,7 +29,7 @@ from maou.domain.data.rust_io import check_rust_backend, load_generic_df, save_h
 from maou.infra.cloud.location import parse
 from maou.infra.cloud.objects import delete
 from maou.infra.storage import upload
-from maou.infra.utility.benchmark.arguments import positive, writable
+from maou.infra.utility.arguments import positive, writable
 from maou.infra.utility.benchmark.facts import facts
 from maou.infra.utility.benchmark.report import aligned
 from maou.infra.utility.benchmark.turns import Measurement, alternate

@@ -21,8 +21,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maou.domain.data.rust_io import check_rust_backend
+from maou.infra.utility.arguments import directory, list_of, one_of, positive, writable
 from maou.infra.utility.benchmark import plot, report
-from maou.infra.utility.benchmark.arguments import directory, list_of, one_of, positive, writable
 from maou.infra.utility.benchmark.cells import DEFAULT_KINDS, KINDS, OPERATIONS, Cell, FileSizes
 from maou.infra.utility.benchmark.facts import facts
 from maou.infra.utility.benchmark.run import Plan, measure
