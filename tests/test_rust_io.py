@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -236,39 +234,6 @@ def test_loading_a_missing_file(path: Path | str, tmp_path: Path, monkeypatch: p
         rust_io.load_hcpe_df(path)
 
 
-def test_benchmark_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from maou.infra.utility.benchmark_polars_io import main
-
-    report = tmp_path / "report.json"
-    assert main(["--num-records", "300", "--rounds", "1", "--json", str(report)]) == 0
-    printed = capsys.readouterr().out
-    for operation in ("save hcpe", "load preprocessing", "split into 10", "merge 10", "build index"):
-        assert operation in printed
-    measurements = _json(report)["measurements"]
-    assert len(measurements) == 7
-    assert all(len(item["seconds"]["maou"]) == 1 for item in measurements)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--num-records", "0"], "--num-records: must be a positive whole number, got '0'"),
-        (["--num-records", "many"], "--num-records: must be a positive whole number, got 'many'"),
-        (["--rounds", "-1"], "--rounds: must be a positive whole number, got '-1'"),
-        (["--json", "/nowhere/report.json"], "--json: cannot write '/nowhere/report.json'"),
-    ],
-)
-def test_benchmark_refuses_bad_arguments(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from maou.infra.utility.benchmark_polars_io import main
-
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    assert caught.value.code == 2
-    assert message in capsys.readouterr().err
-
-
 def test_half_precision_is_only_in_arrays(tmp_path: Path) -> None:
     frame = generate_preprocessing_df(5)
     rust_io.save_preprocessing_df(frame, tmp_path / "a.feather")
@@ -276,10 +241,6 @@ def test_half_precision_is_only_in_arrays(tmp_path: Path) -> None:
     assert loaded["resultValue"].to_list() == frame["resultValue"].to_list()
     array = schema.convert_preprocessing_df_to_numpy(loaded)
     assert array["resultValue"].tolist() == pytest.approx(frame["resultValue"].to_list(), abs=1e-3)
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text())
 
 
 def _without_names(dtype: pa.DataType) -> str:
