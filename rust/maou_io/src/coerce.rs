@@ -12,8 +12,8 @@ use arrow_array::types::{
     BinaryType, BinaryViewType, ByteArrayType, ByteViewType, LargeBinaryType, LargeUtf8Type, StringViewType, Utf8Type,
 };
 use arrow_array::{
-    Array, ArrayRef, FixedSizeBinaryArray, FixedSizeListArray, GenericByteArray, GenericByteViewArray,
-    GenericListArray, OffsetSizeTrait, RecordBatch, RecordBatchOptions, new_null_array,
+    AnyDictionaryArray, Array, ArrayRef, FixedSizeBinaryArray, FixedSizeListArray, GenericByteArray,
+    GenericByteViewArray, GenericListArray, OffsetSizeTrait, RecordBatch, RecordBatchOptions, new_null_array,
 };
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema};
@@ -64,7 +64,7 @@ pub(crate) fn coerce_array(array: &ArrayRef, target: &DataType) -> Result<ArrayR
         return Ok(Arc::clone(array));
     }
     match (found, target) {
-        (DataType::Null, _) => Ok(new_null_array(target, array.len())),
+        (DataType::Null, _) => nulls(array.len(), target),
         (DataType::Dictionary(_, _), _) => coerce_array(&decode_dictionary(array)?, target),
         (DataType::Utf8, DataType::LargeUtf8) => widen::<Utf8Type, LargeUtf8Type>(array.as_string()),
         (DataType::Utf8View, DataType::LargeUtf8) => flatten::<StringViewType, LargeUtf8Type>(array.as_string_view()),
@@ -136,6 +136,9 @@ fn names(fields: &[FieldRef], wanted: impl Fn(&Field) -> bool) -> Vec<String> {
 }
 
 fn coerce_column(column: &ArrayRef, field: &Field) -> Result<ArrayRef, Mismatch> {
+    if column.data_type() == &DataType::Null && !field.is_nullable() && !column.is_empty() {
+        return Err(Mismatch::Null { row: 0 });
+    }
     let column = match coerce_array(column, field.data_type()) {
         // Of a nested type, the part that differs says little without the whole.
         Err(Mismatch::Type { .. }) => {
@@ -158,9 +161,48 @@ fn first_null(array: &ArrayRef, width: usize) -> Option<usize> {
     first_null(list.values(), width * (list.value_length().max(1) as usize))
 }
 
+/// Whether there is memory for so many values of so many bytes: in a file, neither nulls, nor lists without values, nor
+/// rows that share a value take as much as they come to, and Arrow ends the process where there is none.
+fn room(values: usize, width: usize) -> Result<(), Mismatch> {
+    let refused = || ArrowError::MemoryError(format!("no memory for {values} values of {width} bytes"));
+    let bytes = values.checked_mul(width).ok_or_else(refused)?;
+    Ok(Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| refused())?)
+}
+
+fn nulls(len: usize, target: &DataType) -> Result<ArrayRef, Mismatch> {
+    let (mut values, mut item) = (len, target);
+    while let DataType::FixedSizeList(field, length) = item {
+        // Larger than there can be is refused by `room`.
+        values = values.saturating_mul(*length as usize);
+        item = field.data_type();
+    }
+    // Offsets, where no value has a width; and a bit for each row.
+    room(values, item.primitive_width().unwrap_or(size_of::<i64>()) + 1)?;
+    Ok(new_null_array(target, len))
+}
+
 fn decode_dictionary(array: &ArrayRef) -> Result<ArrayRef, Mismatch> {
     let dictionary = array.as_any_dictionary();
+    room(taken_bytes(dictionary), 1)?;
     Ok(arrow_select::take::take(dictionary.values(), dictionary.keys(), None)?)
+}
+
+/// Bytes of the values of all rows.
+fn taken_bytes(dictionary: &dyn AnyDictionaryArray) -> usize {
+    let values = dictionary.values();
+    if values.is_empty() {
+        return 0;
+    }
+    let average = values.get_buffer_memory_size().div_ceil(values.len());
+    let bytes = |key| match values.data_type() {
+        DataType::Utf8 => values.as_string::<i32>().value(key).len(),
+        DataType::LargeUtf8 => values.as_string::<i64>().value(key).len(),
+        DataType::Binary => values.as_binary::<i32>().value(key).len(),
+        DataType::LargeBinary => values.as_binary::<i64>().value(key).len(),
+        // Exact where each value has the same width.
+        _ => average,
+    };
+    dictionary.normalized_keys().into_iter().map(bytes).fold(0, usize::saturating_add)
 }
 
 /// 64-bit offsets for the same bytes.
@@ -180,7 +222,9 @@ where
     V: ByteViewType,
     T: ByteArrayType<Offset = i64, Native = V::Native>,
 {
-    let mut builder = GenericByteBuilder::<T>::with_capacity(array.len(), array.total_bytes_len());
+    let bytes = array.total_bytes_len();
+    room(bytes, 1)?;
+    let mut builder = GenericByteBuilder::<T>::with_capacity(array.len(), bytes);
     for value in array {
         builder.append_option(value);
     }
@@ -189,6 +233,7 @@ where
 
 fn widen_fixed(array: &FixedSizeBinaryArray) -> Result<ArrayRef, Mismatch> {
     let width = array.value_length() as usize;
+    room(array.len(), size_of::<i64>())?;
     let offsets = OffsetBuffer::<i64>::from_repeated_length(width, array.len());
     let wide = GenericByteArray::<LargeBinaryType>::try_new(offsets, array.values().clone(), array.nulls().cloned())?;
     Ok(Arc::new(wide))
@@ -211,6 +256,7 @@ fn relist<S: OffsetSizeTrait, T: OffsetSizeTrait + From<S>>(
 
 /// A list of fixed length, as one that might have had others.
 fn unfix(array: &FixedSizeListArray, item: &FieldRef) -> Result<ArrayRef, Mismatch> {
+    room(array.len(), size_of::<i64>())?;
     let values = coerce_array(array.values(), item.data_type())?;
     let offsets = OffsetBuffer::<i64>::from_repeated_length(array.value_length() as usize, array.len());
     let list = GenericListArray::<i64>::try_new(Arc::clone(item), offsets, values, array.nulls().cloned())?;

@@ -19,7 +19,9 @@ use arrow_schema::SchemaRef;
 
 use crate::error::{Error, Result};
 use crate::wire::{self, Frame, Plan, Source};
+pub use check::check_values;
 pub use load::{concat, load_feather_batches, load_feather_file, load_record};
+use open::Place;
 pub use ranges::{data_ranges, footer_range, metadata_ranges};
 use selection::Selection;
 use steps::Steps;
@@ -45,7 +47,7 @@ pub struct BatchReader {
     /// The values of dictionary columns, by the ids that the schema has for them.
     dictionaries: HashMap<i64, ArrayRef>,
     /// Where those of a *file* are, until they are read.
-    unread_dictionaries: Vec<u64>,
+    unread_dictionaries: Vec<Place>,
     /// What each message is held against, if that was asked for.
     verification: Option<Verification>,
 }
@@ -54,7 +56,7 @@ pub struct BatchReader {
 #[derive(Debug, Clone)]
 enum Cursor {
     Stream { next: u64 },
-    File { blocks: std::vec::IntoIter<u64> },
+    File { blocks: std::vec::IntoIter<Place> },
     Ended,
 }
 
@@ -278,8 +280,8 @@ impl BatchReader {
 
     /// The dictionaries of a *file*, which stand wherever the footer says.
     fn read_dictionaries(&mut self) -> Result<()> {
-        for offset in std::mem::take(&mut self.unread_dictionaries) {
-            let frame = frame_at(&self.source, offset)?;
+        for place in std::mem::take(&mut self.unread_dictionaries) {
+            let frame = frame_at(&self.source, place)?;
             self.verify(std::slice::from_ref(&frame))?;
             self.decode_dictionary(&frame)?;
         }
@@ -344,7 +346,7 @@ impl Cursor {
         match self {
             Self::Ended => Ok(None),
             Self::File { blocks } => match blocks.next() {
-                Some(offset) => frame_at(source, offset).map(Some),
+                Some(place) => frame_at(source, place).map(Some),
                 None => Ok(None),
             },
             Self::Stream { next } => {
@@ -359,12 +361,17 @@ impl Cursor {
     }
 }
 
-/// A message that the footer announced: its absence is damage.
-pub(crate) fn frame_at(source: &Source, offset: u64) -> Result<Frame> {
-    match source.frame(offset)? {
-        Some(frame) => Ok(frame),
+/// A message that the footer announced: its absence is damage, and so is one that reaches into the next.
+fn frame_at(source: &Source, place: Place) -> Result<Frame> {
+    let start = place.start;
+    match source.frame(start)? {
+        Some(frame) if frame.end() <= place.end => Ok(frame),
+        Some(frame) => {
+            let (end, next) = (frame.end(), place.end);
+            Err(source.bad(format!("the message at byte {start} ends at {end}, and the next one begins at {next}")))
+        }
         None => {
-            Err(source.bad(format!("it is damaged: the footer names a batch at byte {offset}, where there is none")))
+            Err(source.bad(format!("it is damaged: the footer names a batch at byte {start}, where there is none")))
         }
     }
 }

@@ -3,17 +3,22 @@
 //! <https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html>. Memory is shared and not copied, in
 //! both directions: the exporter's release callback says when its owner may free it.
 
+mod import;
+mod stream;
+
 use std::ffi::CStr;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
-use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
-use arrow_array::{Array, RecordBatch, RecordBatchIterator, RecordBatchOptions, RecordBatchReader, StructArray};
-use arrow_schema::{ArrowError, Schema, SchemaRef};
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use arrow_array::{Array, RecordBatch, RecordBatchIterator, RecordBatchOptions, StructArray};
+use arrow_schema::{ArrowError, SchemaRef};
+use import::Refused;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
+use stream::Stream;
 
 const SCHEMA: &CStr = c"arrow_schema";
 const ARRAY: &CStr = c"arrow_array";
@@ -125,10 +130,13 @@ fn stream(object: &Bound<'_, PyAny>) -> PyResult<Option<(SchemaRef, Vec<RecordBa
     let pointer = contents::<FFI_ArrowArrayStream>(&capsule, STREAM)?;
     // SAFETY: a capsule of this name holds an initialized stream, and the capsule lives until the end of this function.
     // What is moved out leaves a released stream, which its destructor leaves alone.
-    let stream = unsafe { FFI_ArrowArrayStream::from_raw(pointer.as_ptr()) };
-    let reader = RecordBatchStreamReader::try_new(stream).map_err(|error| no_batch(object, &error))?;
-    let schema = reader.schema();
-    let batches = reader.collect::<Result<_, _>>().map_err(invalid)?;
+    let mut stream = Stream::new(unsafe { FFI_ArrowArrayStream::from_raw(pointer.as_ptr()) }).map_err(invalid)?;
+    let schema = stream.schema().map_err(invalid)?;
+    let schema = Arc::new(import::schema(&schema).map_err(|refused| no_batch(object, refused))?);
+    let mut batches = Vec::new();
+    while let Some(array) = stream.next().map_err(invalid)? {
+        batches.push(from_struct(&schema, array).map_err(invalid)?);
+    }
     Ok(Some((schema, batches)))
 }
 
@@ -146,34 +154,34 @@ fn array(object: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
     let schema = contents::<FFI_ArrowSchema>(&schema_capsule, SCHEMA)?;
     // SAFETY: a capsule of this name holds an initialized schema, and the capsule outlives this borrow.
     let ffi_schema = unsafe { schema.as_ref() };
-    let schema = Schema::try_from(ffi_schema).map_err(|error| no_batch(object, &error))?;
+    let schema = Arc::new(import::schema(ffi_schema).map_err(|refused| no_batch(object, refused))?);
     let pointer = contents::<FFI_ArrowArray>(&array_capsule, ARRAY)?;
     // SAFETY: as for streams above.
     let ffi_array = unsafe { FFI_ArrowArray::from_raw(pointer.as_ptr()) };
-    if ffi_array.is_released() {
-        return Err(PyValueError::new_err("the Arrow array was taken out of its capsule before"));
-    }
-    // SAFETY: the protocol pairs an array with the schema that describes it.
-    let data = unsafe { from_ffi(ffi_array, ffi_schema) }.map_err(invalid)?;
-    from_struct(schema, &StructArray::from(data)).map_err(invalid)
+    from_struct(&schema, ffi_array).map_err(invalid)
 }
 
-fn from_struct(schema: Schema, rows: &StructArray) -> Result<RecordBatch, ArrowError> {
+fn from_struct(schema: &SchemaRef, array: FFI_ArrowArray) -> Result<RecordBatch, ArrowError> {
+    let rows = import::rows(array, schema)?;
     if rows.null_count() > 0 {
         return Err(ArrowError::InvalidArgumentError(
             "a record batch has no null rows, and this struct array has".to_owned(),
         ));
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-    RecordBatch::try_new_with_options(Arc::new(schema), rows.columns().to_vec(), &options)
+    import::no_panic(|| RecordBatch::try_new_with_options(Arc::clone(schema), rows.columns().to_vec(), &options))
 }
 
 fn contents<T>(capsule: &Bound<'_, PyAny>, name: &CStr) -> PyResult<NonNull<T>> {
     Ok(capsule.cast::<PyCapsule>()?.pointer_checked(Some(name))?.cast())
 }
 
-/// Arrow data that is no table: a column, a list of numbers.
-fn no_batch(object: &Bound<'_, PyAny>, error: &ArrowError) -> PyErr {
+/// Arrow data that is damaged, or no table: a column, a list of numbers.
+fn no_batch(object: &Bound<'_, PyAny>, refused: Refused) -> PyErr {
+    let error = match refused {
+        Refused::Damaged(error) => return invalid(error),
+        Refused::NoTable(error) => error,
+    };
     let name =
         object.get_type().fully_qualified_name().map_or_else(|_| "an object".to_owned(), |name| name.to_string());
     PyTypeError::new_err(format!("expected a table or record batch, got {name}: {error}"))

@@ -2,7 +2,7 @@ use arrow_array::builder::{FixedSizeListBuilder, LargeListBuilder, ListBuilder, 
 use arrow_array::types::Int32Type;
 use arrow_array::{
     BinaryArray, BinaryViewArray, Date32Array, DictionaryArray, Float32Array, Int8Array, Int16Array, Int64Array,
-    NullArray, StringArray, StringViewArray, UInt8Array, UInt64Array,
+    NullArray, StringArray, StringViewArray, UInt8Array, UInt16Array, UInt64Array,
 };
 
 use super::*;
@@ -189,4 +189,41 @@ fn wrong_types_lengths_and_nulls_are_named() {
         "{message}"
     );
     assert!(message.ends_with("got UInt8"), "{message}");
+}
+
+/// More bytes than a process can have, for any number of bytes in a row.
+const ENDLESS: usize = 1 << 60;
+
+#[test]
+fn nulls_that_take_no_bytes_are_not_given_more_than_there_are() {
+    let column = || Arc::new(NullArray::new(ENDLESS)) as ArrayRef;
+    for kind in RecordKind::ALL {
+        let schema = kind.schema();
+        let columns = schema.fields().iter().map(|field| (field.name().clone(), column(), true));
+        let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+        assert!(coerce_record(&batch, kind).is_err(), "{kind}");
+    }
+}
+
+#[test]
+fn what_has_no_bytes_is_not_given_more_offsets_than_there_is_memory() {
+    let empty = DataType::FixedSizeBinary(0);
+    let data = arrow_data::ArrayData::builder(empty).len(ENDLESS).add_buffer(arrow_buffer::Buffer::default());
+    let binary = arrow_array::make_array(data.build().unwrap());
+    assert!(matches!(coerce_array(&binary, &DataType::LargeBinary), Err(Mismatch::Arrow(_))));
+
+    let item = Arc::new(Field::new_list_field(DataType::UInt16, true));
+    let none = Arc::new(UInt16Array::from(Vec::<u16>::new()));
+    let lists = FixedSizeListArray::try_new_with_length(Arc::clone(&item), 0, none, None, ENDLESS).unwrap();
+    let coerced = coerce_array(&(Arc::new(lists) as ArrayRef), &DataType::LargeList(item));
+    assert!(matches!(coerced, Err(Mismatch::Arrow(_))));
+}
+
+#[test]
+fn a_value_of_many_rows_is_not_copied_for_each_where_there_is_no_memory() {
+    // 64 MiB in four million rows.
+    let values = Arc::new(arrow_array::LargeStringArray::from(vec!["x".repeat(64 << 20)]));
+    let keys = Int8Array::from(vec![0; 4 << 20]);
+    let dictionary = Arc::new(DictionaryArray::new(keys, values)) as ArrayRef;
+    assert!(matches!(coerce_array(&dictionary, &DataType::LargeUtf8), Err(Mismatch::Arrow(_))));
 }

@@ -1,5 +1,5 @@
 //! What the values of a column have to be, so that nobody who uses them reads what is not theirs: offsets that grow and
-//! stay within, text that is UTF-8.
+//! stay within, text that is UTF-8, as many nulls as were announced.
 //!
 //! Arrow's own checks look at one value after the other, and cost as much as decompressing does. These look at all of a
 //! column at once. Types that they do not know are left to Arrow.
@@ -30,8 +30,19 @@ pub(super) fn is_known(data_type: &DataType) -> bool {
     }
 }
 
+/// Checks the values of an array that came from elsewhere, by the C data interface for example: that its offsets stay
+/// within its values, and that its text is UTF-8. The lengths of its buffers and children must have been checked.
+///
+/// # Errors
+///
+/// When a value is not what its type says.
+pub fn check_values(array: &dyn Array) -> Result<(), ArrowError> {
+    if is_known(array.data_type()) { check(array) } else { array.to_data().validate_full() }
+}
+
 /// Checks a column whose type is known, and which nobody has used.
 pub(super) fn check(array: &dyn Array) -> Result<(), ArrowError> {
+    nulls(array)?;
     match array.data_type() {
         DataType::Utf8 => text(array.as_string::<i32>()),
         DataType::LargeUtf8 => text(array.as_string::<i64>()),
@@ -56,6 +67,16 @@ pub(super) fn check(array: &dyn Array) -> Result<(), ArrowError> {
         DataType::FixedSizeList(..) => check(array.as_fixed_size_list().values()),
         _ => Ok(()),
     }
+}
+
+/// Whether there are as many nulls as was said: Arrow believes it, and leaves out what it need not look at.
+fn nulls(array: &dyn Array) -> Result<(), ArrowError> {
+    let Some(nulls) = array.nulls() else { return Ok(()) };
+    let found = nulls.len() - nulls.inner().count_set_bits();
+    if found == nulls.null_count() {
+        return Ok(());
+    }
+    Err(damaged(format!("{} nulls announced, and {found} there", nulls.null_count())))
 }
 
 fn bytes<T: ByteArrayType>(array: &GenericByteArray<T>) -> Result<(), ArrowError> {

@@ -101,7 +101,7 @@ impl BatchReader {
     pub fn read_record(self, kind: RecordKind) -> Result<RecordBatch> {
         let path = self.path().to_owned();
         let coerce = |batch: &RecordBatch| coerce_record(batch, kind).map_err(|error| error.at(&path));
-        coerce(&RecordBatch::new_empty(self.schema()))?;
+        coerce(&join(&path, &self.schema(), Vec::new())?)?;
         let is_of_kind = |field: &Arc<Field>| {
             kind.schema().field_with_name(field.name()).is_ok_and(|ours| ours.data_type() == field.data_type())
         };
@@ -121,7 +121,7 @@ impl BatchReader {
 /// When the batches have other columns than `schema`, or too many bytes of strings for their offsets.
 pub fn concat(schema: &SchemaRef, mut batches: Vec<RecordBatch>) -> Result<RecordBatch, ArrowError> {
     match batches.len() {
-        0 => Ok(RecordBatch::new_empty(Arc::clone(schema))),
+        0 => no_panic(|| Ok(RecordBatch::new_empty(Arc::clone(schema)))),
         1 => Ok(batches.swap_remove(0)),
         _ => no_panic(|| arrow_select::concat::concat_batches(schema, &batches)),
     }

@@ -12,7 +12,7 @@ use super::selection::Selection;
 use super::{BatchReader, Cursor};
 use crate::error::{Error, Result};
 use crate::guard::no_panic;
-use crate::wire::{Checksums, Frame, MAGIC, Source};
+use crate::wire::{Checksums, Frame, MAGIC, Source, limits};
 
 /// An IPC *file* has the magic, padded to 8 bytes, in front; the footer's length and the magic behind.
 const HEAD: u64 = 8;
@@ -21,10 +21,17 @@ const TAIL: usize = 4 + MAGIC.len();
 /// What a footer says: the schema, and where the dictionaries and batches are.
 pub(super) struct Footer {
     schema: SchemaRef,
-    pub(super) dictionaries: Vec<u64>,
-    pub(super) batches: Vec<u64>,
+    pub(super) dictionaries: Vec<Place>,
+    pub(super) batches: Vec<Place>,
     /// Where we have written it.
     pub(super) checksums: Option<Checksums>,
+}
+
+/// Where a message is: from its first byte to where the next one begins at the latest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) start: u64,
+    pub(super) end: u64,
 }
 
 /// Finds out what `path` is, and reads its schema.
@@ -64,7 +71,7 @@ fn open_file(source: Source) -> Result<BatchReader> {
     Ok(reader(source, cursor, schema, dictionaries))
 }
 
-fn reader(source: Source, cursor: Cursor, schema: SchemaRef, unread_dictionaries: Vec<u64>) -> BatchReader {
+fn reader(source: Source, cursor: Cursor, schema: SchemaRef, unread_dictionaries: Vec<Place>) -> BatchReader {
     BatchReader {
         source,
         cursor,
@@ -113,20 +120,38 @@ pub(super) fn footer_start(source: &Source) -> Result<u64> {
 }
 
 fn parse_footer(bytes: &[u8]) -> Result<Footer, ArrowError> {
-    let footer = arrow_ipc::root_as_footer(bytes)
+    let footer = arrow_ipc::root_as_footer_with_opts(&limits(bytes), bytes)
         .map_err(|error| ArrowError::IpcError(format!("its footer is damaged: {error}")))?;
     let offset = |block: &Block| {
         u64::try_from(block.offset())
             .map_err(|_| ArrowError::IpcError(format!("its footer names the offset {}", block.offset())))
     };
+    let dictionaries = footer.dictionaries().into_iter().flatten().map(offset).collect::<Result<Vec<_>, _>>()?;
+    let batches = footer.recordBatches().into_iter().flatten().map(offset).collect::<Result<Vec<_>, _>>()?;
+    let mut starts = [&dictionaries[..], &batches].concat();
+    starts.sort_unstable();
     Ok(Footer {
         schema: schema(footer.schema())?,
-        dictionaries: footer.dictionaries().into_iter().flatten().map(offset).collect::<Result<_, _>>()?,
-        batches: footer.recordBatches().into_iter().flatten().map(offset).collect::<Result<_, _>>()?,
+        dictionaries: places(&dictionaries, &starts)?,
+        batches: places(&batches, &starts)?,
         checksums: footer.custom_metadata().into_iter().flatten().find_map(|entry| {
             (entry.key() == Some(Checksums::KEY)).then_some(entry.value()).flatten().and_then(Checksums::parse)
         }),
     })
+}
+
+/// `offsets` with where the next of all `starts` is, which are in order. No message is there twice: a small file could ask
+/// for its bytes again and again.
+fn places(offsets: &[u64], starts: &[u64]) -> Result<Vec<Place>, ArrowError> {
+    let place = |start: &u64| {
+        let next = starts.partition_point(|other| other <= start);
+        let first = starts.partition_point(|other| other < start);
+        if next - first > 1 {
+            return Err(ArrowError::IpcError(format!("its footer names the message at byte {start} twice")));
+        }
+        Ok(Place { start: *start, end: starts.get(next).copied().unwrap_or(u64::MAX) })
+    };
+    offsets.iter().map(place).collect()
 }
 
 fn schema(schema: Option<WireSchema<'_>>) -> Result<SchemaRef, ArrowError> {

@@ -10,7 +10,7 @@ use arrow_ipc::{Block, MessageHeader};
 
 use super::{BatchReader, open};
 use crate::error::Result;
-use crate::wire::{Frame, Source};
+use crate::wire::{Frame, Source, limits};
 
 /// The footer of an IPC *file*, up to the end. Needs the first 8 bytes and the last 10.
 ///
@@ -31,8 +31,8 @@ pub fn footer_range(path: &Path) -> Result<Range<u64>> {
 pub fn metadata_ranges(path: &Path) -> Result<Vec<Range<u64>>> {
     let source = Source::open(path)?;
     let bytes = open::read_footer(&source)?;
-    let footer =
-        arrow_ipc::root_as_footer(&bytes).map_err(|error| source.bad(format!("its footer is damaged: {error}")))?;
+    let footer = arrow_ipc::root_as_footer_with_opts(&limits(&bytes), &bytes)
+        .map_err(|error| source.bad(format!("its footer is damaged: {error}")))?;
     let dictionaries = footer.dictionaries().into_iter().flatten();
     let dictionaries = dictionaries.map(|block| placed(&source, block, block.bodyLength()));
     let batches = footer.recordBatches().into_iter().flatten().map(|block| placed(&source, block, 0));
@@ -92,10 +92,12 @@ fn body_ranges(reader: &BatchReader, frame: &Frame) -> Result<Vec<Range<u64>>> {
         let start = frame.body_offset().checked_add_signed(buffer.offset());
         let end = start.and_then(|start| start.checked_add_signed(buffer.length()));
         let range = start.zip(end).map(|(start, end)| start..end);
-        range.filter(|range| whole.start <= range.start && range.end <= whole.end).ok_or_else(|| {
-            let (offset, length) = (buffer.offset(), buffer.length());
-            reader.source.bad(format!("a buffer of {length} bytes at {offset} in a body of {}", frame.body_len()))
-        })
+        range
+            .filter(|range| whole.start <= range.start && range.start <= range.end && range.end <= whole.end)
+            .ok_or_else(|| {
+                let (offset, length) = (buffer.offset(), buffer.length());
+                reader.source.bad(format!("a buffer of {length} bytes at {offset} in a body of {}", frame.body_len()))
+            })
     };
     buffers.map(placed).collect()
 }

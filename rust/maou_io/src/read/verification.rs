@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow_ipc::MessageHeader;
 
-use super::open::{footer, message_schema};
+use super::open::{Place, footer, message_schema};
 use super::{BatchReader, Cursor, frame_at};
 use crate::error::{Error, Result};
 use crate::threads;
@@ -28,16 +28,18 @@ impl Verification {
         let source = &reader.source;
         let footer = footer(source)?;
         let Some(checksums) = footer.checksums else { return Ok(None) };
-        let mut offsets: Vec<u64> = footer.dictionaries.into_iter().chain(footer.batches).collect();
-        offsets.push(FIRST);
+        let mut offsets: Vec<u64> =
+            footer.dictionaries.into_iter().chain(footer.batches).map(|place| place.start).collect();
         // As they stand in the file.
         offsets.sort_unstable();
+        let first = Place { start: FIRST, end: offsets.first().copied().unwrap_or(u64::MAX) };
+        offsets.insert(0, FIRST);
         if offsets.len() != checksums.as_slice().len() {
             let (there, found) = (checksums.as_slice().len(), offsets.len());
             return Err(source.bad(format!("its footer has {there} checksums for {found} messages")));
         }
         let verification = Self(offsets.into_iter().zip(checksums.as_slice().iter().copied()).collect());
-        let first = frame_at(source, FIRST)?;
+        let first = frame_at(source, first)?;
         verification.hold_one(source, &first)?;
         if first.kind() != MessageHeader::Schema || message_schema(source, &first)? != reader.schema {
             return Err(damaged(source, "its footer has another schema than its first message"));

@@ -26,8 +26,10 @@ struct Lz4 {
     input: Input,
     /// Nothing before the first block.
     decoder: Option<Decoder>,
-    /// What blocks may refer to, and the last block.
+    /// What blocks may refer to, and the last block; all of the buffer, where that is less.
     window: Vec<u8>,
+    /// Bytes of the buffer.
+    size: usize,
     /// In `window`: what has not been given.
     start: usize,
     end: usize,
@@ -45,7 +47,9 @@ impl ByteStream {
         input.begin(offset, len);
         let content = match encoding {
             Encoding::Plain => Content::Plain(offset),
-            Encoding::Lz4 => Content::Lz4(Box::new(Lz4 { input, decoder: None, window: Vec::new(), start: 0, end: 0 })),
+            Encoding::Lz4 => {
+                Content::Lz4(Box::new(Lz4 { input, decoder: None, window: Vec::new(), size, start: 0, end: 0 }))
+            }
             Encoding::Zstd => Content::Zstd(Box::new(Zstd { input, context: DCtx::create() })),
         };
         Self { left: size, content }
@@ -97,10 +101,12 @@ impl Lz4 {
             empty => empty.insert(Decoder::open(source, &mut self.input)?),
         };
         let block_size = decoder.header().block_size;
-        self.window.resize(WINDOW + block_size, 0);
+        // A header of a few bytes may announce blocks of 4 MiB, in each of a thousand buffers.
+        self.window.resize(self.size.min(WINDOW + block_size), 0);
         let kept = self.end.min(WINDOW);
         self.window.copy_within(self.end - kept..self.end, 0);
-        match decoder.next(source, &mut self.input, &mut self.window, kept, block_size)? {
+        let most = block_size.min(self.window.len() - kept);
+        match decoder.next(source, &mut self.input, &mut self.window, kept, most)? {
             None => Err(source.bad("an LZ4 frame that ends early")),
             Some(0) => Err(source.bad("an LZ4 block without bytes")),
             Some(len) => {

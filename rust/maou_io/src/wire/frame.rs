@@ -15,6 +15,7 @@ use arrow_buffer::{Buffer, MutableBuffer};
 use arrow_ipc::{Message, MessageHeader};
 
 use super::mapping;
+use super::message::limits;
 use super::realign::realign;
 use crate::error::{Error, Result};
 
@@ -199,7 +200,7 @@ impl Frame {
 
     /// The message's metadata, verified. `path` is for the error.
     pub(crate) fn message(&self, path: &Path) -> Result<Message<'_>> {
-        arrow_ipc::root_as_message(&self.flatbuffer).map_err(|error| {
+        arrow_ipc::root_as_message_with_opts(&limits(&self.flatbuffer), &self.flatbuffer).map_err(|error| {
             let offset = self.offset;
             Error::data(path, format!("cannot read it as Arrow IPC: no message at byte {offset}: {error}"))
         })

@@ -4,7 +4,16 @@ use arrow_ipc::{
     BodyCompressionBuilder, BodyCompressionMethod, Buffer, CompressionType, DictionaryBatchBuilder, FieldNode, Message,
     MessageBuilder, MessageHeader, RecordBatch, RecordBatchBuilder,
 };
-use flatbuffers::FlatBufferBuilder;
+use flatbuffers::{FlatBufferBuilder, VerifierOptions};
+
+/// How much larger a flatbuffer may be when all that its tables share is written out. Those of writers share the layouts
+/// of tables, and some their strings; one that shares whole trees is made to take memory.
+const SHARED: usize = 64;
+
+/// How Arrow's metadata is verified.
+pub(crate) fn limits(flatbuffer: &[u8]) -> VerifierOptions {
+    VerifierOptions { max_apparent_size: flatbuffer.len().saturating_mul(SHARED), ..VerifierOptions::default() }
+}
 
 /// The batch in a batch message, or the values in a dictionary message.
 pub(crate) fn record_batch<'a>(message: &Message<'a>) -> Option<RecordBatch<'a>> {

@@ -31,4 +31,5 @@ pub(crate) use encode::{FileEncoder, MAGIC};
 pub(crate) use frame::{Frame, Source};
 pub(crate) use joint::Joint;
 pub(crate) use layout::wanted_buffers;
+pub(crate) use message::limits;
 pub(crate) use rows::{ColumnStream, is_readable};

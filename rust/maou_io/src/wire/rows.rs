@@ -17,7 +17,7 @@ use arrow_schema::{ArrowError, DataType, Field, FieldRef};
 
 use super::bytes::ByteStream;
 use super::frame::Source;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A column of a batch, whose next rows can be asked for.
 pub(crate) struct ColumnStream {
@@ -170,8 +170,10 @@ impl Bits {
         // The byte that has been begun goes in front.
         let begun = usize::from(self.given < 8);
         let start = self.given % 8;
-        let total = (start + count).div_ceil(8).max(begun);
-        let mut bytes = memory(source, Some(total))?;
+        let total = start.checked_add(count).map(|bits| bits.div_ceil(8).max(begun));
+        // As in `read`: a batch may say that it has any number of rows.
+        let total = total.filter(|total| total - begun <= self.bytes.left()).ok_or_else(|| early(source))?;
+        let mut bytes = memory(source, total)?;
         if begun == 1 {
             bytes[0] = self.last;
         }
@@ -227,14 +229,17 @@ impl Offsets {
 
 /// The next `len` bytes; nothing is asked of memory that the stream has not.
 fn read(source: &Source, bytes: &mut ByteStream, len: Option<usize>) -> Result<Buffer> {
-    let len = len.filter(|len| *len <= bytes.left()).ok_or_else(|| source.bad("a buffer that ends early"))?;
-    let mut target = memory(source, Some(len))?;
+    let len = len.filter(|len| *len <= bytes.left()).ok_or_else(|| early(source))?;
+    let mut target = memory(source, len)?;
     bytes.read(source, &mut target)?;
     Ok(target.into())
 }
 
-fn memory(source: &Source, len: Option<usize>) -> Result<MutableBuffer> {
-    let len = len.unwrap_or(usize::MAX);
+fn early(source: &Source) -> Error {
+    source.bad("a buffer that ends early")
+}
+
+fn memory(source: &Source, len: usize) -> Result<MutableBuffer> {
     MutableBuffer::try_from_len_zeroed(len).map_err(|error| source.bad(format!("no memory for {len} bytes: {error}")))
 }
 
