@@ -92,12 +92,13 @@ fn body_ranges(reader: &BatchReader, frame: &Frame) -> Result<Vec<Range<u64>>> {
         let start = frame.body_offset().checked_add_signed(buffer.offset());
         let end = start.and_then(|start| start.checked_add_signed(buffer.length()));
         let range = start.zip(end).map(|(start, end)| start..end);
-        range
-            .filter(|range| whole.start <= range.start && range.start <= range.end && range.end <= whole.end)
-            .ok_or_else(|| {
-                let (offset, length) = (buffer.offset(), buffer.length());
-                reader.source.bad(format!("a buffer of {length} bytes at {offset} in a body of {}", frame.body_len()))
-            })
+        // A length may be negative.
+        let is_within =
+            |range: &Range<u64>| whole.start <= range.start && range.start <= range.end && range.end <= whole.end;
+        range.filter(is_within).ok_or_else(|| {
+            let (offset, length) = (buffer.offset(), buffer.length());
+            reader.source.bad(format!("a buffer of {length} bytes at {offset} in a body of {}", frame.body_len()))
+        })
     };
     buffers.map(placed).collect()
 }

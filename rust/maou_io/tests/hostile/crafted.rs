@@ -69,6 +69,18 @@ fn nulls_are_counted() {
 }
 
 #[test]
+fn a_buffer_of_negative_length_is_not_fetched() {
+    let (mut bytes, _) = file(&batch([("n", Arc::new(Int64Array::from_iter_values(0..99)))]));
+    for at in positions(&bytes, &(99_i64 * 8).to_le_bytes()) {
+        bytes[at..at + 8].copy_from_slice(&(-8_i64).to_le_bytes());
+    }
+    let directory = entry::Directory::new();
+    let path = directory.write("a.feather", &bytes);
+    let error = maou_io::data_ranges(&path, Some(&["n".to_owned()]), None).expect_err("refused");
+    assert!(error.to_string().contains("a buffer of -8 bytes"), "{error}");
+}
+
+#[test]
 fn a_batch_is_in_a_file_once() {
     let values: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100));
     let (mut bytes, [first, second]) = file(&batch([("n", values)]));
