@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from maou.infra.utility.benchmark_index import reason_to_skip, wrong_answers
 from maou.infra.utility.index_engine import KINDS, MAX_NUMBER, number_ranges
 from maou.infra.utility.index_engines import ENGINES
-from maou.infra.utility.index_machine import available_memory
 from maou.infra.utility.index_records import Records
 from maou.infra.utility.index_report import Result, goals, plot, table
 from maou.infra.utility.index_worker import WARM_UP, Task
+from maou.infra.utility.machine import available_memory
 
 RECORDS = 20_000
 

@@ -69,7 +69,10 @@ def test_time_is_drawn_against_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--num-records", "0"], "must be a positive whole number"),
+        (["--num-records", "0"], "--num-records: must be a positive whole number, got '0'"),
+        (["--num-records", "many"], "--num-records: must be a positive whole number, got 'many'"),
+        (["--rounds", "-1"], "--rounds: must be a positive whole number, got '-1'"),
+        (["--json", "/nowhere/report.json"], "--json: cannot write '/nowhere/report.json'"),
         (["--kinds", "hcpe,chess"], "must be one of hcpe"),
         (["--operations", "sort"], "must be one of read"),
         (["--plot", "plot.txt"], "must end with one of .html"),

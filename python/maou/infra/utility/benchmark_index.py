@@ -28,9 +28,9 @@ from typing import Any
 from maou.domain.data.rust_io import check_rust_backend
 from maou.infra.utility.arguments import directory, positive, size, writable
 from maou.infra.utility.index_engines import ENGINES
-from maou.infra.utility.index_machine import available_memory, facts
 from maou.infra.utility.index_report import Result, as_json, goals, plot, table
 from maou.infra.utility.index_worker import WARM_UP, Task
+from maou.infra.utility.machine import available_memory, facts
 
 PEERS = tuple(name for name in ENGINES if name != "maou")
 

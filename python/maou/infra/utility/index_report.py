@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from maou.infra.utility.benchmark.plot import save
+from maou.infra.utility.benchmark.report import aligned
 
 MB = 1e6
 
@@ -104,9 +106,8 @@ def table(results: Sequence[Result]) -> str:
     for row in rows():
         values = [row.value(result) for result in results]
         lines.append([row.label, *map(_number, values), _verdict(row.goal, row.value(own))])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join([*(_line(line, widths) for line in lines), *_remarks(results)])
+    goal = len(results) + 1
+    return "\n".join([aligned(lines, left=(0, goal)), *_remarks(results)])
 
 
 def as_json(results: Sequence[Result]) -> list[dict[str, Any]]:
@@ -156,13 +157,7 @@ def plot(results: Sequence[Result], title: str, path: Path) -> None:
         axes.invert_yaxis()
         if row.goal:
             axes.axvline(row.goal.bound, linestyle="--", color="gray")
-    if path.suffix != ".html":
-        figure.savefig(path)
-        return
-    drawing = io.StringIO()
-    figure.savefig(drawing, format="svg")
-    head = f'<!doctype html>\n<meta charset="utf-8">\n<title>{title}</title>\n'
-    path.write_text(head + drawing.getvalue()[drawing.getvalue().index("<svg") :], encoding="utf-8")
+    save(figure, path, title)
 
 
 def _times(kind: str, goal: Goal | None) -> list[Row]:
@@ -200,12 +195,6 @@ def _number(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    label, *values, goal = zip(cells, widths, strict=True)
-    numbers = (cell.rjust(width) for cell, width in values)
-    return "  ".join([label[0].ljust(label[1]), *numbers, goal[0].ljust(goal[1])]).rstrip()
 
 
 def _remarks(results: Sequence[Result]) -> list[str]:

@@ -9,8 +9,6 @@ from pathlib import Path
 from maou.infra.utility.benchmark.cells import OURS
 from maou.infra.utility.benchmark.data import ROW_BYTES, STORED_BYTES, TWO_COLUMNS_BYTES
 
-MEMINFO = Path("/proc/meminfo")
-
 USABLE = 0.8
 """Share of the available memory that may be used."""
 
@@ -27,16 +25,6 @@ def memory_needed(library: str, operation: str, kind: str, rows: int) -> int:
     if operation in {"split", "merge"}:
         return STREAMED if library == OURS else 5 * data // 2
     return 5 * data // 2 if library == "duckdb" else 3 * data // 2
-
-
-def available_memory() -> int | None:
-    """Bytes that can be had without swapping, or None where the system does not tell."""
-    if not MEMINFO.exists():
-        return None
-    for line in MEMINFO.read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return None
 
 
 def too_little_memory(needed: int, available: int | None) -> str | None:

@@ -26,9 +26,13 @@ def check() -> None:
 
 def write_plot(path: Path, cells: Sequence[Cell], tables: Sequence[str]) -> None:
     """Write the diagrams in the format that the ending of `path` names; a page of HTML has `tables` too."""
-    figure = _figure(cells)
+    save(_figure(cells), path, "File operations, time against rows", tables)
+
+
+def save(figure: Any, path: Path, title: str, tables: Sequence[str] = ()) -> None:
+    """Write a figure in the format that the ending of `path` names; a page of HTML has its title and `tables` too."""
     if path.suffix == ".html":
-        path.write_text(_page(_svg(figure), tables), encoding="utf-8")
+        path.write_text(_page(_svg(figure), title, tables), encoding="utf-8")
     else:
         figure.savefig(path)
 
@@ -78,9 +82,9 @@ def _svg(figure: Any) -> str:
     return text[text.index("<svg") :]
 
 
-def _page(svg: str, tables: Sequence[str]) -> str:
+def _page(svg: str, title: str, tables: Sequence[str]) -> str:
     blocks = "\n".join(f"<pre>{html.escape(table)}</pre>" for table in tables)
     return (
-        '<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n<title>maou: file operations</title>\n'
-        f"<h1>File operations, time against rows</h1>\n{svg}\n{blocks}\n</html>\n"
+        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>maou: {html.escape(title)}</title>\n'
+        f"<h1>{html.escape(title)}</h1>\n{svg}\n{blocks}\n</html>\n"
     )

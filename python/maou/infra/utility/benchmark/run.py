@@ -27,6 +27,7 @@ from maou.infra.utility.benchmark.cells import (
     Task,
 )
 from maou.infra.utility.benchmark.libraries import missing
+from maou.infra.utility.machine import available_memory
 
 THREAD_VARIABLES = ("POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "OMP_NUM_THREADS", "ARROW_IO_THREADS")
 """Read by the libraries when they start."""
@@ -78,7 +79,7 @@ def _measure_files(plan: Plan, files: Files, kind: str, rows: int) -> Iterator[C
 
 
 def _write_own_files(plan: Plan, files: Files, kind: str, rows: int) -> FileSizes:
-    available = limits.available_memory()
+    available = available_memory()
     for library in LIBRARIES[1:]:
         needed = limits.memory_needed(library, "write", kind, rows)
         if missing(library) or limits.too_little_memory(needed, available):
@@ -96,7 +97,7 @@ def _write_own_files(plan: Plan, files: Files, kind: str, rows: int) -> FileSize
 
 
 def _measure_cell(plan: Plan, files: Files, cell: Cell, pieces: list[str]) -> Cell:
-    available = limits.available_memory()
+    available = available_memory()
     needed = {library: limits.memory_needed(library, cell.operation, cell.kind, cell.rows) for library in LIBRARIES}
     for library in LIBRARIES if cell.operation != "build index" else (OURS,):
         reason = missing(library) or limits.too_little_memory(needed[library], available)

@@ -17,14 +17,14 @@ def facts(modules: Sequence[str]) -> dict[str, Any]:
     """The machine, and the versions of Python, SQLite and these installed packages."""
     return {
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "cpus": os.cpu_count(),
         "load": os.getloadavg()[0],
         "available_bytes": available_memory(),
         "versions": {
             "python": platform.python_version(),
             "sqlite": sqlite3.sqlite_version,
-            **{module: _version(module) for module in modules},
+            **{module: version(module) for module in modules},
         },
     }
 
@@ -34,6 +34,20 @@ def available_memory() -> int | None:
     meminfo = _fields(Path("/proc/meminfo"))
     machine = [meminfo["MemAvailable"] << 10] if "MemAvailable" in meminfo else []
     return min([*machine, *_left_in_cgroups()], default=None)
+
+
+def processor() -> str:
+    """The processor's name, or what Python calls it."""
+    models = (line.split(":", 1)[1].strip() for line in _lines(Path("/proc/cpuinfo")) if line.startswith("model name"))
+    return next(models, platform.processor())
+
+
+def version(module: str) -> str | None:
+    """Of an installed package; None where it is not installed, as maou in a checkout."""
+    try:
+        return importlib.metadata.version(module)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _left_in_cgroups() -> Iterator[int]:
@@ -54,18 +68,6 @@ def _left_in(root: Path, path: str, limit_file: str, anonymous: str) -> Iterator
             yield max(0, int(limit[0]) - _fields(directory / "memory.stat").get(anonymous, 0))
         if directory == root:
             break
-
-
-def _processor() -> str:
-    models = (line.split(":", 1)[1].strip() for line in _lines(Path("/proc/cpuinfo")) if line.startswith("model name"))
-    return next(models, platform.processor())
-
-
-def _version(module: str) -> str | None:
-    try:
-        return importlib.metadata.version(module)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _fields(path: Path) -> dict[str, int]:
