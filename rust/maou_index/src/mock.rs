@@ -36,7 +36,7 @@ pub(crate) fn store(array_type: ArrayType, records: u32, file: Option<&PathBuf>)
     let files = [SourceFile { path, rows: u64::from(records), fingerprint }];
     let contents = Contents { array_type, kind, files: &files, old: None };
     let mut silent = |_| ControlFlow::Continue(());
-    write_memory(&contents, gather.finish(), &mut Meter::new(&mut silent, u64::from(records)))
+    write_memory(&contents, gather, &mut Meter::new(&mut silent, u64::from(records)))
 }
 
 fn eval(row: u32) -> i16 {

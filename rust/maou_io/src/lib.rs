@@ -62,7 +62,7 @@ pub use read::{BatchReader, STEP_BYTES, check_values, concat, load_feather_batch
 pub use read::{data_ranges, footer_range, metadata_ranges};
 pub use schema::RecordKind;
 pub use split::split_feather_file;
-pub use threads::{set_threads, threads};
+pub use threads::{map as in_parallel, set_threads, threads};
 pub use verify::{Verified, verify};
 pub use write::{
     Compression, FeatherWriter, SaveOptions, save_feather_batches, save_feather_batches_with, save_feather_file,

@@ -85,8 +85,9 @@ where
     queue.error.map_or(Ok(()), Err)
 }
 
-/// What `work` makes of each of `tasks`, in their order, on `threads` threads. The first error ends it.
-pub(crate) fn map<T, R, E>(tasks: Vec<T>, threads: usize, work: impl Fn(T) -> Result<R, E> + Sync) -> Result<Vec<R>, E>
+/// What `work` makes of each of `tasks`, in their order, on `threads` threads, or as many as can be made. The first error
+/// ends it.
+pub fn map<T, R, E>(tasks: Vec<T>, threads: usize, work: impl Fn(T) -> Result<R, E> + Sync) -> Result<Vec<R>, E>
 where
     T: Send,
     R: Send,

@@ -1,11 +1,9 @@
 //! Entries of a fixed size: gathered, sorted in runs that fit into memory, and merged.
 
-use std::thread;
-
 use super::merge::Stream;
 use super::remap::Remap;
 use super::spill::{Segment, Spill};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::{RECORD_BYTES, record_bytes, record_number};
 
 /// A key and a record number that sort as one number.
@@ -174,16 +172,10 @@ impl<E: Entry> Runs<E> {
 
     /// Sorts what there is, a part on each thread, and every part becomes a run.
     fn seal(&mut self, spill: &mut Spill, step: usize) -> Result<()> {
-        let part = self.pending.len().div_ceil(maou_io::threads()).max(1 << 16);
-        let parts: Vec<Vec<u8>> = thread::scope(|scope| {
-            let threads: Vec<_> =
-                self.pending.chunks_mut(part).map(|part| scope.spawn(move || sorted_bytes(part))).collect();
-            // A thread that panicked passes its panic on.
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                .collect()
-        });
+        let threads = maou_io::threads();
+        let part = self.pending.len().div_ceil(threads).max(1 << 16);
+        let parts = self.pending.chunks_mut(part).collect();
+        let parts = maou_io::in_parallel(parts, threads, |part| Ok::<_, Error>(sorted_bytes(part)))?;
         self.pending.clear();
         for bytes in parts {
             self.sorted.push(spill.segment(bytes, step)?);

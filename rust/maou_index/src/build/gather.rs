@@ -33,12 +33,7 @@ enum IdRuns {
     Texts(TextRuns),
 }
 
-/// Runs to be merged.
-pub(crate) struct Gathered {
-    gather: Gather,
-}
-
-/// The ids of [`Gathered`].
+/// Runs of ids to be merged.
 pub(crate) enum IdStreams<'a> {
     Numbers(Vec<EntryStream<'a, IdEntry>>),
     /// And what they all begin with, if there are any.
@@ -114,8 +109,17 @@ impl Gather {
         self.evals.push(EvalEntry::new(eval, record), &mut self.spill, self.step)
     }
 
-    pub(crate) fn finish(self) -> Gathered {
-        Gathered { gather: self }
+    /// The runs of ids and of evaluations, to be merged.
+    pub(crate) fn finish<'a>(self) -> Result<(IdStreams<'a>, Vec<EntryStream<'a, EvalEntry>>)> {
+        let Self { ids, evals, mut spill, step } = self;
+        let ids = match ids {
+            IdRuns::Numbers(runs) => IdStreams::Numbers(runs.finish(&mut spill, step)?),
+            IdRuns::Texts(runs) => {
+                let (common, streams) = runs.finish(&mut spill, step)?;
+                IdStreams::Texts(streams, common)
+            }
+        };
+        Ok((ids, evals.finish(&mut spill, step)?))
     }
 
     fn numbers(&mut self, ids: &UInt64Array, start: u64) -> Result<()> {
@@ -139,20 +143,5 @@ impl Gather {
             }
         }
         Ok(())
-    }
-}
-
-impl Gathered {
-    /// The runs of ids and of evaluations.
-    pub(crate) fn streams<'a>(self) -> Result<(IdStreams<'a>, Vec<EntryStream<'a, EvalEntry>>)> {
-        let Gather { ids, evals, mut spill, step } = self.gather;
-        let ids = match ids {
-            IdRuns::Numbers(runs) => IdStreams::Numbers(runs.finish(&mut spill, step)?),
-            IdRuns::Texts(runs) => {
-                let (common, streams) = runs.finish(&mut spill, step)?;
-                IdStreams::Texts(streams, common)
-            }
-        };
-        Ok((ids, evals.finish(&mut spill, step)?))
     }
 }

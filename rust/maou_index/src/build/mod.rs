@@ -26,7 +26,6 @@ use crate::error::{Error, Result};
 use crate::source::{Fingerprint, Plan, SourceFile};
 use crate::store::footer::IdKind;
 use crate::store::{MAX_RECORDS, Store};
-use gather::Gathered;
 pub(crate) use gather::{Gather, Memory};
 use remap::Remap;
 pub(crate) use spill::Spill;
@@ -191,7 +190,7 @@ impl<'a> Job<'a> {
         files.filter(|(_, is_old)| !**is_old).map(|((file, start), _)| (file, *start))
     }
 
-    fn gather(&self, spill: Spill, memory: &Memory, meter: &mut Meter<'_>) -> Result<Gathered> {
+    fn gather(&self, spill: Spill, memory: &Memory, meter: &mut Meter<'_>) -> Result<Gather> {
         let mut gather = Gather::new(self.kind, spill, memory);
         for (file, start) in self.fresh() {
             let mut rows = 0;
@@ -206,7 +205,7 @@ impl<'a> Job<'a> {
                 return Err(Error::data(&file.path, problem));
             }
         }
-        Ok(gather.finish())
+        Ok(gather)
     }
 }
 

@@ -79,7 +79,7 @@ fn files(records: u64) -> Vec<SourceFile> {
 fn finished(gather: Gather, kind: IdKind, records: u64) -> Store {
     let files = files(records);
     let contents = Contents { array_type: ArrayType::Hcpe, kind, files: &files, old: None };
-    write_memory(&contents, gather.finish(), &mut Meter::new(&mut |_| ControlFlow::Continue(()), records)).unwrap()
+    write_memory(&contents, gather, &mut Meter::new(&mut |_| ControlFlow::Continue(()), records)).unwrap()
 }
 
 /// Numbers of every length, with both ends and many collisions.

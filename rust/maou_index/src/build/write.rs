@@ -1,12 +1,11 @@
 //! Makes a store of merged runs.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use super::Meter;
 use super::entries::{EntryStream, EvalEntry, IdEntry};
-use super::gather::{Gathered, IdStreams};
+use super::gather::{Gather, IdStreams};
 use super::merge::{Merge, Stream};
 use super::remap::Remap;
 use super::texts::{TextStream, narrow};
@@ -38,23 +37,19 @@ impl Contents<'_> {
 }
 
 /// A store in memory.
-pub(crate) fn write_memory(contents: &Contents<'_>, gathered: Gathered, meter: &mut Meter<'_>) -> Result<Store> {
+pub(crate) fn write_memory(contents: &Contents<'_>, gathered: Gather, meter: &mut Meter<'_>) -> Result<Store> {
     let bytes = write(contents, gathered, Sink::Memory(Vec::new()), meter, &in_memory)?;
     Store::parse(Bytes::Own(bytes.unwrap_or_default())).map_err(|problem| Error::index(Path::new("memory"), problem))
 }
 
 /// A store under the name `index`, which is the whole of it or what it was.
-pub(crate) fn write_file(
-    index: &Path,
-    contents: &Contents<'_>,
-    gathered: Gathered,
-    meter: &mut Meter<'_>,
-) -> Result<()> {
+pub(crate) fn write_file(index: &Path, contents: &Contents<'_>, gathered: Gather, meter: &mut Meter<'_>) -> Result<()> {
     let (guard, mut file) = maou_io::AtomicFile::create(index).map_err(Error::save)?;
     let failed = |source| Error::write(index, source);
     write(contents, gathered, Sink::File(&mut file), meter, &failed)?;
-    let sync = |file: File| file.sync_all();
-    sync(file).map_err(failed)?;
+    file.sync_all().map_err(failed)?;
+    // Windows renames no open file.
+    drop(file);
     guard.publish(true).map_err(Error::save)
 }
 
@@ -64,12 +59,12 @@ fn in_memory(source: io::Error) -> Error {
 
 fn write(
     contents: &Contents<'_>,
-    gathered: Gathered,
+    gathered: Gather,
     sink: Sink<'_>,
     meter: &mut Meter<'_>,
     failed: &dyn Fn(io::Error) -> Error,
 ) -> Result<Option<Vec<u8>>> {
-    let (ids, evals) = gathered.streams()?;
+    let (ids, evals) = gathered.finish()?;
     let mut writer = StoreWriter::new(sink).map_err(failed)?;
     let mut out = Out { writer: &mut writer, meter, failed, since: 0 };
     let (sections, distinct_ids, common) = match (ids, contents.old.map(|(store, remap)| (store.ids(), remap))) {

@@ -124,41 +124,36 @@ fn numbers<T: ArrowPrimitiveType, const N: usize>(
     Arc::new(PrimitiveArray::<T>::new(values.into(), nulls))
 }
 
+/// The array of these values that a builder makes.
+macro_rules! built {
+    ($builder:expr, $values:expr) => {{
+        let mut builder = $builder;
+        $values.iter().for_each(|value| builder.append_option(value.as_deref()));
+        Arc::new(builder.finish())
+    }};
+}
+
 fn text(bytes: &mut Bytes<'_>, rows: usize) -> ArrayRef {
     let layout = bytes.below(5);
     let values = strings(bytes, rows);
-    macro_rules! built {
-        ($builder:expr) => {{
-            let mut builder = $builder;
-            values.iter().for_each(|value| builder.append_option(value.as_deref()));
-            Arc::new(builder.finish())
-        }};
-    }
     match layout {
-        0 => built!(LargeStringBuilder::new()),
-        1 => built!(StringBuilder::new()),
-        2 => built!(StringViewBuilder::new()),
-        3 => built!(StringDictionaryBuilder::<Int8Type>::new()),
-        _ => built!(LargeBinaryBuilder::new()),
+        0 => built!(LargeStringBuilder::new(), values),
+        1 => built!(StringBuilder::new(), values),
+        2 => built!(StringViewBuilder::new(), values),
+        3 => built!(StringDictionaryBuilder::<Int8Type>::new(), values),
+        _ => built!(LargeBinaryBuilder::new(), values),
     }
 }
 
 fn binary(bytes: &mut Bytes<'_>, rows: usize) -> ArrayRef {
     let layout = bytes.below(5);
     let values = strings(bytes, rows);
-    macro_rules! built {
-        ($builder:expr) => {{
-            let mut builder = $builder;
-            values.iter().for_each(|value| builder.append_option(value.as_deref()));
-            Arc::new(builder.finish())
-        }};
-    }
     match layout {
-        0 => built!(LargeBinaryBuilder::new()),
-        1 => built!(BinaryBuilder::new()),
-        2 => built!(BinaryViewBuilder::new()),
+        0 => built!(LargeBinaryBuilder::new(), values),
+        1 => built!(BinaryBuilder::new(), values),
+        2 => built!(BinaryViewBuilder::new(), values),
         3 => fixed_binary(bytes, rows),
-        _ => built!(StringBuilder::new()),
+        _ => built!(StringBuilder::new(), values),
     }
 }
 
