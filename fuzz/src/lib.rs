@@ -6,6 +6,8 @@ mod arrays;
 mod bound;
 #[path = "../../rust/maou_io/tests/hostile/entry.rs"]
 mod entry;
+#[path = "../../rust/maou_index/tests/hostile/entry.rs"]
+mod index_entry;
 #[path = "../../rust/maou_io/tests/hostile/model.rs"]
 mod model;
 
@@ -20,3 +22,4 @@ pub const STREAM: Entry = entry::stream;
 pub const SCHEMA: Entry = entry::schema;
 pub const SPARSE: Entry = entry::sparse;
 pub const SPLIT_MERGE: Entry = entry::split_merge;
+pub const INDEX: Entry = index_entry::index;

@@ -102,7 +102,8 @@ pub(crate) fn in_file(
             Meter::new(options.progress, 0).finish()?;
             return Ok(old);
         }
-        (Some(old), Plan::Extend(places)) => Some((old, places)),
+        // What is carried on is all read anyway, and damage would get good checksums.
+        (Some(old), Plan::Extend(places)) if old.verify().is_ok() => Some((old, places)),
         _ => None,
     };
     let old = old.as_ref().map(|(store, places)| (store, places.clone()));

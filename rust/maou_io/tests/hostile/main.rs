@@ -5,9 +5,12 @@ mod bound;
 mod crafted;
 mod entry;
 mod model;
+mod random;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use random::Random;
 
 #[global_allocator]
 static ALLOCATOR: bound::Bounded = bound::Bounded;
@@ -86,15 +89,5 @@ fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
             5 => bytes[at] = bytes[at].wrapping_add(1),
             _ => bytes[at] ^= 1 << random.below(8),
         }
-    }
-}
-
-/// The same numbers in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
     }
 }
