@@ -173,7 +173,7 @@ fn run(source: &Source, scratch: &mut Scratch, past_cache: bool, task: Task<'_>)
     input.begin(offset, len);
     match kind {
         Kind::Plain => source.read_exact_at(target, offset),
-        Kind::Zstd => zstd(input.take(source, len)?, target).map_err(|problem| source.bad(problem)),
+        Kind::Zstd => zstd_frame(input.take(source, len)?, target).map_err(|problem| source.bad(problem)),
         Kind::Lz4Frame => whole_frame(source, input, target, staged),
         Kind::Lz4Blocks(header) => {
             let output = Output::new(target, staged, header.block_size);
@@ -215,7 +215,7 @@ fn independent_blocks(source: &Source, input: &mut Input, header: Header, mut ou
     }
 }
 
-fn zstd(bytes: &[u8], target: &mut [u8]) -> Result<(), String> {
+pub(super) fn zstd_frame(bytes: &[u8], target: &mut [u8]) -> Result<(), String> {
     let expected = target.len();
     match zstd_safe::decompress(target, bytes) {
         Ok(len) if len == expected => Ok(()),
