@@ -257,6 +257,7 @@ impl Ledger {
         let thread_share = history.thread_share().unwrap_or(self.habits.thread_share);
         let peak = history.peak(thread_share, 0.0, 0.0);
         Some(Measurement {
+            needs: history.needs().map(str::to_owned).collect(),
             threads: 0,
             peak: peak.ceil() as u64,
             cpu_s: history.cpu_s()?,

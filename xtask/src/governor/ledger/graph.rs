@@ -15,17 +15,20 @@ const USUAL_METADATA_SHARE: f64 = 0.5;
 pub(super) fn tails_of(books: [&Book; 2]) -> HashMap<String, f64> {
     let mut index: HashMap<&str, usize> = HashMap::new();
     let mut units: Vec<&Measurement> = Vec::new();
+    let mut needs: Vec<Vec<&str>> = Vec::new();
     for (key, history) in books.into_iter().flat_map(Book::histories) {
         // A unit that was only ever killed has its place, too.
         let Some(run) = history.latest().or(history.last()) else { continue };
         let at = *index.entry(key).or_insert(units.len());
         if at == units.len() {
             units.push(run);
+            needs.push(Vec::new());
         } else {
             units[at] = run;
         }
+        needs[at].extend(history.needs());
     }
-    let mut nodes: Vec<Node> = units.iter().map(|unit| node(unit, &index)).collect();
+    let mut nodes: Vec<Node> = units.iter().zip(&needs).map(|(unit, needs)| node(unit, needs, &index)).collect();
     put_build_scripts_first(&units, &mut nodes);
     let tails = tails(&nodes);
     index.into_iter().map(|(key, at)| (key.to_owned(), tails[at])).collect()
@@ -37,13 +40,13 @@ fn metadata_share(run: &Measurement) -> Option<f64> {
     share.is_finite().then(|| share.min(1.0))
 }
 
-fn node(unit: &Measurement, index: &HashMap<&str, usize>) -> Node {
+fn node(unit: &Measurement, needs: &[&str], index: &HashMap<&str, usize>) -> Node {
     let kind = unit.identity.kind;
     // With nothing else on the machine: of a clock that counted waiting, and one that counted each thread, the lower.
     let total_s = if unit.wall_s > 0.0 { unit.wall_s.min(unit.cpu_s) } else { unit.cpu_s };
     let usual = if kind == Kind::Library { USUAL_METADATA_SHARE } else { 1.0 };
     Node {
-        needs: unit.needs.iter().filter_map(|need| index.get(need.as_str()).copied()).collect(),
+        needs: needs.iter().filter_map(|need| index.get(need).copied()).collect(),
         to_metadata_s: total_s * metadata_share(unit).unwrap_or(usual),
         total_s,
         needs_whole: kind.links(),

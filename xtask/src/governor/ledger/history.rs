@@ -1,5 +1,7 @@
 //! What the runs of one unit say together, and how far such words were off so far.
 
+use std::collections::BTreeSet;
+
 use super::{Measurement, Ran};
 use crate::governor::prediction::Course;
 
@@ -69,6 +71,12 @@ impl<'a> History<'a> {
     /// The latest that completed.
     pub(super) fn latest(&self) -> Option<&'a Measurement> {
         self.completed().next_back()
+    }
+
+    /// Keys of what any run has read, each once, in their order. What it stands on may be built with other features for another
+    /// profile or command, and then goes by another key: the latest run alone would leave out who waits for this one.
+    pub(super) fn needs(&self) -> impl Iterator<Item = &'a str> {
+        self.0.iter().flat_map(|run| run.needs.iter().map(String::as_str)).collect::<BTreeSet<_>>().into_iter()
     }
 
     /// What the latest run took, had it had one thread, bytes.

@@ -271,6 +271,24 @@ fn tails_follow_the_recorded_graph() {
 }
 
 #[test]
+fn who_waited_in_another_build_is_not_forgotten() {
+    let folder = Folder::new("other-build");
+    let key_of = |features: &str| key(&with_features("core", features));
+    let core = |features: &str| Measurement { identity: with_features("core", features), ..measured("core", 50, 10.0) };
+    let top = |features: &str| Measurement { needs: vec![key_of(features)], ..measured("top", 50, 20.0) };
+    // The same crate on top, first of a plain build, then of one with another feature below it.
+    written(&folder.ledger(), &[core("plain"), top("plain"), core("lazy"), top("lazy")]);
+    let ledger = Ledger::with_seed(&folder.ledger(), "");
+    let exported = Ledger::with_seed(&folder.0.join("nowhere.jsonl"), &ledger.export());
+    for features in ["plain", "lazy"] {
+        for ledger in [&ledger, &exported] {
+            let tail = ledger.predict(&with_features("core", features), small).tail_s;
+            assert_eq!(tail, 25.0, "half of its own time, then the other's ({features})");
+        }
+    }
+}
+
+#[test]
 fn an_export_is_a_seed() {
     let folder = Folder::new("export");
     let course = Course(vec![100 << 20; STEPS]);
@@ -295,4 +313,8 @@ fn an_export_is_a_seed() {
 #[test]
 fn the_seed_is_whole() {
     assert_eq!(Lines::of(SEED).broken, 0);
+}
+
+fn with_features(package: &str, features: &str) -> Identity {
+    Identity { features: features.into(), ..identity(package) }
 }
