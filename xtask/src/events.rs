@@ -226,7 +226,7 @@ impl Event {
 /// What no schedule can be shorter than, together with the processors and the memory there are.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Totals {
-    /// Processor time of all compilers and linkers, seconds.
+    /// Processor time of all compilers, linkers and build scripts, seconds.
     pub(crate) cpu_s: f64,
     /// The longest chain of units that wait for one another, seconds.
     pub(crate) critical_path_s: f64,

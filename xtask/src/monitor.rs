@@ -213,6 +213,7 @@ mod tests {
             anon,
             resident: 2 * anon,
             cpu_s: 0.0,
+            waited_s: 0.0,
         };
         let tree = TreeSample { anon: 30, resident: 60, processes: vec![process(7, 10), process(8, 20)] };
         let rest = without(tree, 7);

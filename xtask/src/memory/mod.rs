@@ -168,6 +168,8 @@ pub(crate) struct ProcessSample {
     pub(crate) resident: u64,
     /// Processor time since its start.
     pub(crate) cpu_s: f64,
+    /// Of its children that have ended and were waited for, and of theirs; 0 but on Linux.
+    pub(crate) waited_s: f64,
 }
 
 /// What a process works for: one compiler invocation, or one run of a build script, with all that it started.

@@ -138,6 +138,7 @@ mod tests {
             anon,
             resident: anon,
             cpu_s: 1.0,
+            waited_s: 0.0,
         }
     }
 

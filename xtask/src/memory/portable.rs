@@ -104,6 +104,7 @@ fn measure(process: &Process, parent: Option<&ProcessSample>) -> ProcessSample {
         anon: process.memory(),
         resident: process.memory(),
         cpu_s: process.accumulated_cpu_time() as f64 / 1000.0,
+        waited_s: 0.0,
     }
 }
 

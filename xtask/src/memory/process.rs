@@ -10,8 +10,10 @@ use std::sync::Arc;
 use super::ProcessSample;
 use super::unit::Role;
 
-/// A process with more threads has their lists of children opened each time.
+/// A process with more threads has their lists of children opened each time; one that has children, as cargo with a
+/// thread for each of them, may have some more.
 const THREADS_KEPT_OPEN: usize = 8;
+const THREADS_OF_PARENTS_KEPT_OPEN: usize = 64;
 const SAMPLES_PER_LISTING: u32 = 5;
 
 /// A process that was met before.
@@ -65,6 +67,8 @@ pub(super) struct Stat<'a> {
     pub(super) state: u8,
     pub(super) ppid: u32,
     pub(super) cpu_ticks: u64,
+    /// Of children that have ended and were waited for.
+    pub(super) waited_ticks: u64,
     pub(super) threads: u64,
     pub(super) start_time: u64,
 }
@@ -120,7 +124,7 @@ impl Process {
     ) -> Option<ProcessSample> {
         self.stat.read(place, "stat", buffer)?;
         let stat = Stat::parse(buffer.text()).filter(|stat| !matches!(stat.state, b'Z' | b'X'))?;
-        let (ppid, cpu_ticks) = (stat.ppid, stat.cpu_ticks);
+        let (ppid, cpu_ticks, waited_ticks) = (stat.ppid, stat.cpu_ticks, stat.waited_ticks);
         let is_new = self.recognize(&stat);
         if is_new || self.forked {
             self.identify(place, parent, buffer);
@@ -138,6 +142,7 @@ impl Process {
             anon: if borrowed { 0 } else { resident.saturating_sub(shared) },
             resident,
             cpu_s: cpu_ticks as f64 / place.ticks_per_second,
+            waited_s: waited_ticks as f64 / place.ticks_per_second,
         })
     }
 
@@ -147,10 +152,12 @@ impl Process {
     /// starts one is then new itself, as cargo's are. A thread that ended, with another in its place, is noticed a
     /// little later otherwise: its file reads as empty.
     pub(super) fn children(&mut self, place: Place<'_>, buffer: &mut Buffer, mut found: impl FnMut(u32)) {
-        if self.listed_for == 0 {
+        let had_children = self.listed_for == 0;
+        if had_children {
             self.list_threads(place);
         }
-        let keep = place.keep && self.tasks.len() <= THREADS_KEPT_OPEN;
+        let most = if had_children { THREADS_OF_PARENTS_KEPT_OPEN } else { THREADS_KEPT_OPEN };
+        let keep = place.keep && self.tasks.len() <= most;
         let mut has_children = false;
         for task in &mut self.tasks {
             let name = TaskFile(task.id);
@@ -225,10 +232,12 @@ impl<'a> Stat<'a> {
         let mut fields = numbers(text.get(close + 3..)?);
         let ppid = fields.next()?;
         let (user, system) = (fields.nth(14 - 5)?, fields.next()?);
-        let threads = fields.nth(20 - 16)?;
+        let waited_ticks = fields.next()? + fields.next()?;
+        let threads = fields.nth(20 - 18)?;
         let start_time = fields.nth(22 - 21)?;
         let command = text.get(open + 1..close)?;
-        Some(Self { command, state, ppid: ppid as u32, cpu_ticks: user + system, threads, start_time })
+        let (ppid, cpu_ticks) = (ppid as u32, user + system);
+        Some(Self { command, state, ppid, cpu_ticks, waited_ticks, threads, start_time })
     }
 }
 
@@ -296,8 +305,15 @@ mod tests {
     fn a_name_with_spaces_and_parentheses() {
         let text = b"42 (a) b (c) R 7 42 42 0 -1 4194304 1 2 3 4 150 50 9 9 20 0 12 0 4711 99 100 5 x\n";
         let stat = Stat::parse(text).unwrap();
-        let expected =
-            Stat { command: b"a) b (c", state: b'R', ppid: 7, cpu_ticks: 200, threads: 12, start_time: 4711 };
+        let expected = Stat {
+            command: b"a) b (c",
+            state: b'R',
+            ppid: 7,
+            cpu_ticks: 200,
+            waited_ticks: 18,
+            threads: 12,
+            start_time: 4711,
+        };
         assert_eq!(stat, expected);
         assert_eq!(Stat::parse(b"42 (a"), None);
         assert_eq!(Stat::parse(b"42 (a) R 7"), None);

@@ -88,6 +88,7 @@ fn process(pid: u32, command: &str, unit: Option<UnitName>, anon_mib: u64, cpu_s
         anon,
         resident: 2 * anon,
         cpu_s,
+        waited_s: 0.0,
     }
 }
 

@@ -83,7 +83,17 @@ mod tests {
 
     fn process(pid: u32, ppid: u32, command: &str, unit: Option<(&str, UnitKind)>) -> ProcessSample {
         let unit = unit.map(|(crate_name, kind)| UnitName { crate_name: crate_name.into(), kind, leader: pid });
-        ProcessSample { pid, ppid, start_time: 0, command: command.into(), unit, anon: 0, resident: 0, cpu_s: 0.0 }
+        ProcessSample {
+            pid,
+            ppid,
+            start_time: 0,
+            command: command.into(),
+            unit,
+            anon: 0,
+            resident: 0,
+            cpu_s: 0.0,
+            waited_s: 0.0,
+        }
     }
 
     /// A build: two units, one of them linking, a third that waits, a probe, and a build script that runs a compiler.

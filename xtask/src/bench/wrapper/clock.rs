@@ -160,7 +160,7 @@ mod tests {
 
     fn process(pid: u32, ppid: u32, command: &str, cpu_s: f64) -> ProcessSample {
         let command = command.into();
-        ProcessSample { pid, ppid, start_time: 0, command, unit: None, anon: 0, resident: 0, cpu_s }
+        ProcessSample { pid, ppid, start_time: 0, command, unit: None, anon: 0, resident: 0, cpu_s, waited_s: 0.0 }
     }
 
     #[test]

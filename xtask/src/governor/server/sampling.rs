@@ -9,7 +9,7 @@ use crate::governor::budget::budget;
 use crate::governor::jobserver::Jobserver;
 use crate::governor::os;
 use crate::governor::scheduler::{self, Ticket, UnitSample};
-use crate::memory::{Snapshot, TreeSample, UnitKind};
+use crate::memory::{ProcessSample, Snapshot, TreeSample, UnitKind};
 
 /// What the last sample said, and what is carried from one to the next.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(super) struct State {
     /// Of the build's whole tree.
     anon: u64,
     pub(super) scripts: usize,
+    /// Processor seconds of each build script that was seen, by its process.
+    script_cpu_s: HashMap<u32, f64>,
     /// Kills that the kernel had counted, and those of them that no unit has been found for yet.
     counted: Option<u64>,
     unclaimed: u64,
@@ -46,6 +48,7 @@ impl State {
             foreign: 0,
             anon: 0,
             scripts: 0,
+            script_cpu_s: HashMap::new(),
             counted: machine.oom_kills.as_ref().map(|kills| kills.count),
             unclaimed: 0,
             no_units: 0,
@@ -59,6 +62,22 @@ impl State {
         for pid in self.processes.iter().filter(|pid| **pid != std::process::id()) {
             os::kill(*pid);
         }
+    }
+
+    /// What build scripts have taken since the last look, seconds. No wrapper tells how long they took.
+    fn script_cpu_since(&mut self, tree: &TreeSample) -> f64 {
+        let mut now: HashMap<u32, f64> = HashMap::new();
+        for (process, leader) in tree.processes.iter().filter_map(|process| Some((process, script(process)?))) {
+            *now.entry(leader).or_default() += process.cpu_s + process.waited_s;
+        }
+        // A process that has just ended may be in nobody's account for a moment.
+        let grown = |(leader, cpu_s): (u32, f64)| {
+            let before = self.script_cpu_s.entry(leader).or_default();
+            let more = (cpu_s - *before).max(0.0);
+            *before += more;
+            more
+        };
+        now.into_iter().map(grown).sum()
     }
 
     /// Counts what the kernel has killed since the last look.
@@ -95,6 +114,7 @@ impl Server {
         self.sampled.processes = tree.processes.iter().map(|process| process.pid).collect();
         self.sampled.processes.extend(self.visitors.values().map(|visitor| visitor.pid));
         self.sampled.scripts = scripts(&tree);
+        self.totals.cpu_s += self.sampled.script_cpu_since(&tree);
         let units = self.unit_samples(&tree);
         let found = budget(&self.sampled.machine, tree.anon, self.options.memory);
         self.sampled.headroom = found.headroom;
@@ -197,6 +217,11 @@ fn sample_of(ticket: Ticket, anon: u64, cpu_s: f64, idle_tokens: usize) -> UnitS
 
 /// Build scripts that run: each is a unit of its own, and no wrapper sees it.
 fn scripts(tree: &TreeSample) -> usize {
-    let units = tree.processes.iter().filter_map(|process| process.unit.as_ref());
-    units.filter(|unit| unit.kind == UnitKind::BuildScriptRun).map(|unit| unit.leader).collect::<BTreeSet<_>>().len()
+    tree.processes.iter().filter_map(script).collect::<BTreeSet<_>>().len()
+}
+
+/// The leader of the build script that a process belongs to.
+fn script(process: &ProcessSample) -> Option<u32> {
+    let unit = process.unit.as_ref().filter(|unit| unit.kind == UnitKind::BuildScriptRun)?;
+    Some(unit.leader)
 }
