@@ -1,5 +1,5 @@
 //! LZ4 frames: <https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md>. The blocks in them are liblz4's affair, which
-//! Polars links as well.
+//! Polars links as well, but for those of offsets ([`super::lz4_offsets`]).
 
 use std::ffi::c_int;
 
@@ -11,6 +11,7 @@ use xxhash_rust::xxh32::xxh32;
 
 use super::frame::Source;
 use super::input::Input;
+use super::lz4_offsets;
 use crate::error::Result;
 
 /// What stands before the blocks of a frame.
@@ -169,6 +170,11 @@ impl Decoder {
 
 /// Decompresses a block that refers to no other, and says how many bytes it came to.
 pub(crate) fn decompress(block: &[u8], target: &mut [u8]) -> Result<usize, String> {
+    lz4_offsets::decompress(block, target, 0).map_or_else(|| decompress_any(block, target), Ok)
+}
+
+/// As [`decompress`], whatever the block holds.
+pub(super) fn decompress_any(block: &[u8], target: &mut [u8]) -> Result<usize, String> {
     let (block_len, target_len) = (c_len(block.len()), c_len(target.len()));
     // SAFETY: both are valid for their lengths; liblz4 checks everything that it reads in the block.
     let len = unsafe { LZ4_decompress_safe(block.as_ptr().cast(), target.as_mut_ptr().cast(), block_len, target_len) };
@@ -193,6 +199,9 @@ impl Linked {
     fn decompress(&mut self, block: &[u8], target: &mut [u8], done: usize, most: usize) -> Result<usize, String> {
         let history = done.min(WINDOW);
         let most = most.min(target.len() - done);
+        if let Some(len) = lz4_offsets::decompress(block, &mut target[done - history..done + most], history) {
+            return Ok(len);
+        }
         let (block_len, history_len, most) = (c_len(block.len()), c_len(history), c_len(most));
         // SAFETY: `history` bytes before `done` and `most` bytes from it on are in `target`.
         let len = unsafe {
@@ -213,6 +222,20 @@ impl Drop for Linked {
 
 /// Appends `bytes`, at most [`BLOCK_SIZE`] of them, to `frame` as a block with its header.
 pub(crate) fn append_block(bytes: &[u8], frame: &mut Vec<u8>) {
+    let start = frame.len();
+    let body = start + BLOCK_HEADER;
+    frame.resize(body, 0);
+    if lz4_offsets::compress(bytes, frame) && frame.len() - body < bytes.len() {
+        let header = (frame.len() - body) as u32;
+        frame[start..body].copy_from_slice(&header.to_le_bytes());
+    } else {
+        frame.truncate(start);
+        append_any_block(bytes, frame);
+    }
+}
+
+/// As [`append_block`], whatever the block holds.
+pub(super) fn append_any_block(bytes: &[u8], frame: &mut Vec<u8>) {
     let start = frame.len();
     let body = start + BLOCK_HEADER;
     // A block that does not get smaller is stored: there is no use for more room.

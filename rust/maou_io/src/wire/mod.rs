@@ -15,6 +15,7 @@ mod input;
 mod joint;
 mod layout;
 mod lz4;
+mod lz4_offsets;
 mod mapping;
 mod message;
 mod output;
