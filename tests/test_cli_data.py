@@ -101,6 +101,16 @@ def test_info_of_files_of_others(tmp_path: Path, hcpe: pl.DataFrame) -> None:
     assert (b["kind"], b["compression"], b["checksums"], b["rows"]) == ("hcpe", [], False, 250)
 
 
+@pytest.mark.parametrize("command", [["info"], ["head"], ["export", "--to", "a.csv"]])
+def test_a_file_that_is_cut_is_one_line(command: list[str], tmp_path: Path, hcpe: pl.DataFrame) -> None:
+    hcpe.write_ipc_stream(tmp_path / "対局 a.arrow", compression="uncompressed")
+    whole = (tmp_path / "対局 a.arrow").read_bytes()
+    # The schema is there, and most of the batch.
+    (tmp_path / "対局 a.arrow").write_bytes(whole[:-500])
+    told = complaint("data", command[0], "対局 a.arrow", *command[1:], cwd=tmp_path)
+    assert told.startswith("maou: cannot read 対局 a.arrow: cannot read it as Arrow IPC: it is truncated or damaged")
+
+
 @pytest.mark.parametrize("ending", ["png", "html"])
 def test_info_plots(ending: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed: `pip install 'maou[plot]'`")

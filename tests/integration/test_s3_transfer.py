@@ -13,18 +13,23 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
 
 from integration.conftest import S3, is_on
 from integration.servers import BUCKET
+from maou.cli import files
 from maou.domain.data.rust_io import load_generic_df, load_hcpe_df, save_generic_df, save_hcpe_df, split_hcpe_feather
 from maou.infra.cloud.files import TAIL
 from maou.infra.cloud.location import parse
 from maou.infra.cloud.objects import GAP, RemoteObject
 from maou.infra.storage import download, upload
 from maou.infra.utility.records import generate_hcpe_df
+
+if TYPE_CHECKING:
+    from maou._rust.maou_io import Description
 
 pytestmark = pytest.mark.skipif(not is_on("TEST_AWS"), reason="starts an S3 server; set TEST_AWS=true to run it")
 
@@ -67,6 +72,25 @@ def test_s3_batches_that_are_not_wanted_are_not_transferred(s3: S3, many: Path) 
     part = transferred(s3, lambda: load_generic_df(url, rows=rows))
     assert part < path.stat().st_size / 12 + 2 * TAIL + 2 * GAP
     assert load_generic_df(url, rows=rows).equals(load_generic_df(path, rows=rows))
+
+
+@pytest.mark.parametrize("name", ["one", "twelve"])
+def test_s3_values_are_not_transferred_to_describe_a_file(s3: S3, many: Path, name: str) -> None:
+    path, url = many / f"{name}.feather", f"{s3.root}/{name}.feather"
+    upload(path, url)
+    # Most buffers of small batches are less apart than is worth a request.
+    share = 0.5 if name == "one" else 1
+    assert transferred(s3, lambda: files.describe(url)) < share * path.stat().st_size
+    # Both ends of the file, and the metadata.
+    assert transferred(s3, lambda: files.count_rows(url)) < 2 * TAIL + 2 * GAP + 16_384
+    assert facts(files.describe(url)) == facts(files.describe(str(path)))
+    assert files.count_rows(url) == ROWS
+
+
+def facts(file: Description) -> tuple[object, ...]:
+    """All that a description says."""
+    columns = [(column.name, column.arrow_type, column.nulls) for column in file.columns]
+    return file.rows, file.batches, file.bytes, file.uncompressed_bytes, file.codecs, file.has_checksums, columns
 
 
 def test_s3_object_that_is_replaced_while_it_is_read(s3: S3, tmp_path: Path) -> None:

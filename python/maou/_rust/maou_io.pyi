@@ -10,12 +10,16 @@ import numpy.typing as npt
 
 __all__ = [
     "BatchIterator",
+    "ColumnDescription",
+    "Description",
     "FeatherWriter",
     "RecordBatch",
     "add_sparse_arrays_dual_rust",
     "add_sparse_arrays_rust",
     "compress_sparse_array_rust",
+    "count_rows",
     "data_ranges",
+    "describe_feather_file",
     "expand_sparse_array_rust",
     "footer_range",
     "hello",
@@ -32,6 +36,7 @@ __all__ = [
     "save_hcpe_feather",
     "save_preprocessing_feather",
     "set_num_threads",
+    "size_ranges",
     "split_feather_file",
     "verify_feather_file",
 ]
@@ -90,6 +95,53 @@ class FeatherWriter:
         /,
     ) -> None: ...
 
+@final
+class Description:
+    """What the headers of a file say; of its values nothing was read.
+
+    Attributes:
+        columns: in the file's order.
+        rows: in all batches.
+        batches: how many.
+        bytes: length of the file.
+        uncompressed_bytes: of the data in all batches. Dictionaries do not count.
+        codecs: "LZ4", "ZSTD", none, or both where batches differ.
+        has_checksums: whether `verify_feather_file` can find a changed byte. Only files of maou have them.
+    """
+
+    @property
+    def columns(self) -> list[ColumnDescription]: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def batches(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def uncompressed_bytes(self) -> int: ...
+    @property
+    def codecs(self) -> list[str]: ...
+    @property
+    def has_checksums(self) -> bool: ...
+
+@final
+class ColumnDescription:
+    """What the headers of a file say of one column.
+
+    Attributes:
+        name: as the file has it; two columns may have one name.
+        arrow_type: without its parameters, but for the widths of numbers and the lengths of lists: "Int16",
+            "FixedSizeList<UInt8, 14>", "Dictionary<Utf8>".
+        nulls: in all batches. Those within lists and structs do not count.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def arrow_type(self) -> str: ...
+    @property
+    def nulls(self) -> int: ...
+
 def hello() -> str: ...
 def num_threads() -> int: ...
 def set_num_threads(threads: int) -> None: ...
@@ -141,6 +193,9 @@ def metadata_ranges(path: _StrPath) -> list[tuple[int, int]]: ...
 def data_ranges(
     path: _StrPath, columns: Sequence[str] | None = None, rows: tuple[int, int] | None = None
 ) -> list[tuple[int, int]]: ...
+def size_ranges(path: _StrPath) -> list[tuple[int, int]]: ...
+def describe_feather_file(path: _StrPath) -> Description: ...
+def count_rows(path: _StrPath) -> int: ...
 def verify_feather_file(path: _StrPath) -> tuple[int, int, bool]: ...
 def split_feather_file(path: _StrPath, output_dir: _StrPath, rows_per_file: int) -> list[str]: ...
 def merge_feather_files(

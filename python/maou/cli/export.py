@@ -11,7 +11,6 @@ from polars.io.plugins import register_io_source
 
 from maou.cli import files
 from maou.cli.errors import CommandError, explained
-from maou.cli.headers import read_headers
 from maou.cli.output import replacing
 from maou.cli.progress import Progress, watched
 from maou.cli.table import count, size
@@ -31,8 +30,7 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(f"cannot export to {target}: the name has to end with .parquet or .csv")
     with explained("read", source):
         schema = _selected(files.schema(source), options.columns, source)
-        with files.reading_at(source) as read_at:
-            rows = read_headers(read_at, files.file_size(source)).rows
+        rows = files.count_rows(source)
     if write is _write_csv:
         _check_flat(schema, source)
     with explained("export", source), replacing(target) as part:

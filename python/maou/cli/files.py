@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +23,7 @@ from maou.domain.data.rust_io import (
 if TYPE_CHECKING:
     from types import ModuleType
 
-ReadAt = Callable[[int, int], bytes]
-"""Bytes of a file from an offset, at most so many; fewer at its end."""
+    from maou._rust.maou_io import Description
 
 
 def schema(path: str) -> dict[str, pl.DataType]:
@@ -65,24 +64,22 @@ def merge(paths: Sequence[str], directory: str, rows: int, prefix: str) -> list[
 
 
 def file_size(path: str) -> int:
-    """Size of a file in bytes."""
+    """Size of a file that was written, in bytes."""
+    return Path(path).stat().st_size
+
+
+def describe(path: str) -> Description:
+    """What a file says of itself. Reads no values."""
+    with _headers(path) as local:
+        description: Description = _maou_io().describe_feather_file(local)
+    return description
+
+
+def count_rows(path: str) -> int:
+    """Rows of a file. Reads no values."""
     with _local(path, columns=()) as local:
-        return Path(local).stat().st_size
-
-
-@contextmanager
-def reading_at(path: str) -> Iterator[ReadAt]:
-    """Open a file for reading what it says of itself: of an object, nothing else is there."""
-    # Unbuffered: what is read is a few bytes here and there.
-    with _local(path, columns=()) as local, Path(local).open("rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-
-        def read_at(offset: int, length: int) -> bytes:
-            file.seek(offset)
-            # A damaged file may say anything, and Python allocates what it asks for.
-            return file.read(max(0, min(length, size - offset)))
-
-        yield read_at
+        rows: int = _maou_io().count_rows(local)
+    return rows
 
 
 def _local(path: str, columns: Sequence[str] | None = None) -> AbstractContextManager[str]:
@@ -92,6 +89,15 @@ def _local(path: str, columns: Sequence[str] | None = None) -> AbstractContextMa
     from maou.infra.cloud.files import fetched
 
     return fetched(path, columns)
+
+
+def _headers(path: str) -> AbstractContextManager[str]:
+    """The file, or of the object what `describe` reads."""
+    if not is_url(path):
+        return nullcontext(path)
+    from maou.infra.cloud.files import fetched_headers
+
+    return fetched_headers(path)
 
 
 def _maou_io() -> ModuleType:

@@ -9,7 +9,6 @@ import polars as pl
 from maou.cli import files
 from maou.cli.cells import rows_table
 from maou.cli.errors import CommandError, explained
-from maou.cli.headers import read_headers
 from maou.cli.progress import watched
 
 
@@ -20,8 +19,7 @@ def run(options: argparse.Namespace) -> int:
         frames = watched(
             f"reading {options.file}", lambda _: list(files.frames(options.file, options.columns, (start, end)))
         )
-        with files.reading_at(options.file) as read_at:
-            total = read_headers(read_at, files.file_size(options.file)).rows
+        total = files.count_rows(options.file)
     if start >= total > 0:
         raise CommandError(f"cannot show row {start:,} of {options.file}: the last one is {total - 1:,}")
     if not total:

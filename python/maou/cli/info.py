@@ -7,16 +7,19 @@ import json
 import shutil
 import sys
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from maou.cli import files
 from maou.cli.errors import FAILED, CommandError, complain, explained
-from maou.cli.headers import Headers, read_headers
 from maou.cli.histogram import Distribution, bins, draw
 from maou.cli.kinds import OTHER, guess_kind, near_miss
 from maou.cli.progress import Progress, watched
 from maou.cli.table import count, indented, size, table
+
+if TYPE_CHECKING:
+    from maou._rust.maou_io import Description
 
 DISTRIBUTED = ("eval", "moves")
 """Columns of HCPE records that are drawn."""
@@ -26,14 +29,13 @@ QUARTILES = (0.25, 0.5, 0.75)
 
 @dataclass
 class Info:
-    """What is known about a file: its columns, what its headers say, and how some columns are distributed."""
+    """What is known about a file: its columns, what it says of itself, and how some columns are distributed."""
 
     path: str
     kind: str
     note: str | None
-    bytes: int
     schema: dict[str, pl.DataType]
-    headers: Headers
+    description: Description
     distributions: dict[str, Distribution] = field(default_factory=dict)
 
 
@@ -64,12 +66,10 @@ def inspect(path: str) -> Info:
     """Look into one file. Of values, only those of `DISTRIBUTED` are read."""
     with explained("read", path):
         schema = files.schema(path)
-        length = files.file_size(path)
-        with files.reading_at(path) as read_at:
-            headers = read_headers(read_at, length)
-        info = Info(path, guess_kind(schema), near_miss(schema), length, schema, headers)
+        description = files.describe(path)
+        info = Info(path, guess_kind(schema), near_miss(schema), schema, description)
         if info.kind == "hcpe":
-            info.distributions = watched(f"reading {path}", lambda progress: _count(path, headers.rows, progress))
+            info.distributions = watched(f"reading {path}", lambda progress: _count(path, description.rows, progress))
     return info
 
 
@@ -104,25 +104,24 @@ def _as_text(info: Info) -> str:
 
 
 def _facts(info: Info) -> str:
-    headers = info.headers
-    compression = " and ".join(sorted(headers.codecs)) or "not compressed"
-    checksums = "yes" if headers.has_checksums else "no: maou has not written this file"
+    file = info.description
+    compression = " and ".join(file.codecs) or "not compressed"
+    checksums = "yes" if file.has_checksums else "no: maou has not written this file"
     note = f" ({info.note})" if info.note else ""
     return "\n".join(
         [
             f"kind       {info.kind}{note}",
-            f"rows       {headers.rows:,} in {count(headers.batches, 'batch')}",
-            f"size       {size(info.bytes)}, {size(headers.uncompressed_bytes)} uncompressed ({compression})",
+            f"rows       {file.rows:,} in {count(file.batches, 'batch')}",
+            f"size       {size(file.bytes)}, {size(file.uncompressed_bytes)} uncompressed ({compression})",
             f"checksums  {checksums}",
         ]
     )
 
 
 def _columns(info: Info) -> str:
-    nulls = info.headers.null_counts
     rows = [
-        [column.name, str(info.schema.get(column.name)), column.arrow_type, f"{nulls.get(column.name, 0):,}"]
-        for column in info.headers.columns
+        [column.name, str(info.schema.get(column.name)), column.arrow_type, f"{column.nulls:,}"]
+        for column in info.description.columns
     ]
     return table(["column", "polars", "arrow", "nulls"], rows, right=["nulls"])
 
@@ -149,24 +148,24 @@ def _mark() -> str:
 
 
 def _as_json(info: Info) -> dict[str, object]:
-    headers = info.headers
+    file = info.description
     return {
         "path": info.path,
         "kind": None if info.kind == OTHER else info.kind,
-        "rows": headers.rows,
-        "batches": headers.batches,
-        "bytes": info.bytes,
-        "uncompressed_bytes": headers.uncompressed_bytes,
-        "compression": sorted(headers.codecs),
-        "checksums": headers.has_checksums,
+        "rows": file.rows,
+        "batches": file.batches,
+        "bytes": file.bytes,
+        "uncompressed_bytes": file.uncompressed_bytes,
+        "compression": file.codecs,
+        "checksums": file.has_checksums,
         "columns": [
             {
                 "name": column.name,
                 "polars": str(info.schema.get(column.name)),
                 "arrow": column.arrow_type,
-                "nulls": headers.null_counts.get(column.name, 0),
+                "nulls": column.nulls,
             }
-            for column in headers.columns
+            for column in file.columns
         ],
         "distributions": {name: _distribution_json(item) for name, item in info.distributions.items() if item.total},
     }

@@ -144,7 +144,7 @@ def _page(infos: Sequence[Info], picture: bytes) -> str:
 
 def _cells(info: Info, name: str, item: Distribution) -> list[str]:
     figures = [f"{item.total:,}", f"{item.quantile(0):,}", f"{item.quantile(0.5):,}", f"{item.mean:,.1f}"]
-    return [info.path, f"{info.headers.rows:,}", name, *figures, f"{item.quantile(1):,}"]
+    return [info.path, f"{info.description.rows:,}", name, *figures, f"{item.quantile(1):,}"]
 
 
 def _html_row(tag: str, cells: Sequence[str]) -> str:

@@ -12,8 +12,9 @@
 //! | large files | [`split_feather_file`], [`merge_feather_files`], one batch in memory at a time |
 //! | a file larger than memory | [`FeatherWriter`], [`BatchReader::with_steps`] |
 //! | a part of a file | [`BatchReader::with_columns`], [`BatchReader::with_rows`] |
-//! | a file that is elsewhere | [`footer_range`], [`metadata_ranges`], [`data_ranges`]: the bytes to fetch |
+//! | a file that is elsewhere | [`footer_range`], [`metadata_ranges`], [`data_ranges`], [`size_ranges`]: the bytes to fetch |
 //! | a file where it is, without a copy | [`BatchReader::with_memory_map`], [`Compression::None`] |
+//! | what a file says of itself | [`describe`], [`BatchReader::count_rows`]: no value is read |
 //! | whether a file is whole | [`verify`], [`BatchReader::with_verification`] |
 //! | sparse arrays | [`sparse`] |
 //!
@@ -59,7 +60,8 @@ pub use coerce::coerce_record;
 pub use error::{Error, Result};
 pub use merge::merge_feather_files;
 pub use read::{BatchReader, STEP_BYTES, check_values, concat, load_feather_batches, load_feather_file, load_record};
-pub use read::{data_ranges, footer_range, metadata_ranges};
+pub use read::{ColumnDescription, Description, describe};
+pub use read::{data_ranges, footer_range, metadata_ranges, size_ranges};
 pub use schema::RecordKind;
 pub use split::split_feather_file;
 pub use threads::{map as in_parallel, set_threads, threads};

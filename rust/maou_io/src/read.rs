@@ -2,6 +2,7 @@
 
 mod check;
 mod decode;
+mod describe;
 mod load;
 mod open;
 mod ranges;
@@ -20,9 +21,10 @@ use arrow_schema::SchemaRef;
 use crate::error::{Error, Result};
 use crate::wire::{self, Frame, Plan, Source};
 pub use check::check_values;
+pub use describe::{ColumnDescription, Description, describe};
 pub use load::{concat, load_feather_batches, load_feather_file, load_record};
 use open::Place;
-pub use ranges::{data_ranges, footer_range, metadata_ranges};
+pub use ranges::{data_ranges, footer_range, metadata_ranges, size_ranges};
 use selection::Selection;
 use steps::Steps;
 use verification::Verification;
@@ -270,9 +272,7 @@ impl BatchReader {
                     return Ok(self.decode(&[body])?.first().map(|batch| sliced(batch, slice)));
                 }
                 MessageHeader::DictionaryBatch => self.decode_dictionary(&frame)?,
-                kind => {
-                    return Err(self.source.bad(format!("a message of kind {kind:?} where batches were expected")));
-                }
+                kind => return Err(no_batch(&self.source, kind)),
             }
         }
         Ok(None)
@@ -374,6 +374,10 @@ fn frame_at(source: &Source, place: Place) -> Result<Frame> {
             Err(source.bad(format!("it is damaged: the footer names a batch at byte {start}, where there is none")))
         }
     }
+}
+
+fn no_batch(source: &Source, kind: MessageHeader) -> Error {
+    source.bad(format!("a message of kind {kind:?} where batches were expected"))
 }
 
 fn sliced(batch: &RecordBatch, rows: Range<usize>) -> RecordBatch {

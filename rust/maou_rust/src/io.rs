@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use crate::capsule::{self, PyRecordBatch};
 use crate::error::{count, detached};
 use crate::reader::{self, Part};
-use crate::{sparse, writer};
+use crate::{description, sparse, writer};
 
 const NAME: &str = "maou_io";
 const FULL_NAME: &str = "maou._rust.maou_io";
@@ -23,6 +23,8 @@ pub(crate) fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyRecordBatch>()?;
     module.add_class::<reader::PyBatchIterator>()?;
     module.add_class::<writer::PyFeatherWriter>()?;
+    module.add_class::<description::PyDescription>()?;
+    module.add_class::<description::PyColumnDescription>()?;
     module.add_function(wrap_pyfunction!(hello, &module)?)?;
     module.add_function(wrap_pyfunction!(save_feather_file, &module)?)?;
     module.add_function(wrap_pyfunction!(save_hcpe_feather, &module)?)?;
@@ -36,6 +38,9 @@ pub(crate) fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(reader::footer_range, &module)?)?;
     module.add_function(wrap_pyfunction!(reader::metadata_ranges, &module)?)?;
     module.add_function(wrap_pyfunction!(reader::data_ranges, &module)?)?;
+    module.add_function(wrap_pyfunction!(reader::size_ranges, &module)?)?;
+    module.add_function(wrap_pyfunction!(description::describe_feather_file, &module)?)?;
+    module.add_function(wrap_pyfunction!(description::count_rows, &module)?)?;
     module.add_function(wrap_pyfunction!(verify_feather_file, &module)?)?;
     module.add_function(wrap_pyfunction!(num_threads, &module)?)?;
     module.add_function(wrap_pyfunction!(set_num_threads, &module)?)?;

@@ -4,6 +4,7 @@
 //! maps errors to the Python exception that fits. What there is to know about files is in the two crates.
 
 mod capsule;
+mod description;
 mod error;
 mod index;
 mod io;

@@ -95,6 +95,13 @@ pub(crate) fn data_ranges(
     py.detach(|| maou_io::data_ranges(&path, columns.as_deref(), rows)).map(pairs).map_err(to_python)
 }
 
+/// The bytes of the data that `describe_feather_file` reads, as ranges. A file with holes will do that has the bytes of
+/// `footer_range` and `metadata_ranges`.
+#[pyfunction]
+pub(crate) fn size_ranges(py: Python<'_>, path: PathBuf) -> PyResult<Vec<(u64, u64)>> {
+    py.detach(|| maou_io::size_ranges(&path)).map(pairs).map_err(to_python)
+}
+
 fn pairs(ranges: Vec<std::ops::Range<u64>>) -> Vec<(u64, u64)> {
     ranges.into_iter().map(|range| (range.start, range.end)).collect()
 }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -19,11 +19,13 @@ COPY = "copy.feather"
 
 _ARROW_FILE = b"ARROW1"
 
+_Ranges = Callable[[Path], Sequence[Range]]
+"""What else is needed of a file, by a copy of it with its metadata."""
 
-@contextmanager
+
 def fetched(
     url: str, columns: Sequence[str] | None = None, rows: tuple[int, int] | None = None, name: str = COPY
-) -> Iterator[str]:
+) -> AbstractContextManager[str]:
     """A local file that reads as the object at `url` does, as long as no other columns and rows are asked for.
 
     Of the others no data is transferred: in their place the file has holes. Buffers are fetched whole, so `rows` leaves
@@ -37,14 +39,26 @@ def fetched(
             are raised within and name the local file name the URL instead.
         ImportError: when obstore is not installed.
     """
-    location = parse(url)
-    remote = RemoteObject(location)
-    with scratch() as directory:
-        path = Path(directory, name)
-        with _naming(location, path):
-            with path.open("w+b") as file:
-                _Copy(remote, path, file).fetch(columns, rows)
-            yield str(path)
+    if columns is None and rows is None:
+        return _fetched(url, name, None)
+
+    def data(path: Path) -> list[Range]:
+        from maou._rust.maou_io import data_ranges
+
+        return data_ranges(path, columns, rows)
+
+    return _fetched(url, name, data)
+
+
+def fetched_headers(url: str) -> AbstractContextManager[str]:
+    """A local file that says of itself what the object at `url` does, whose values are holes; else as `fetched`."""
+
+    def sizes(path: Path) -> list[Range]:
+        from maou._rust.maou_io import size_ranges
+
+        return size_ranges(path)
+
+    return _fetched(url, COPY, sizes)
 
 
 @contextmanager
@@ -86,6 +100,19 @@ def write_whole(remote: RemoteObject, file: IO[bytes]) -> None:
     remote.copy_ranges([(len(data), size)], file)
 
 
+@contextmanager
+def _fetched(url: str, name: str, ranges: _Ranges | None) -> Iterator[str]:
+    """A local file with the metadata of an object and its `ranges`, or with all of it."""
+    location = parse(url)
+    remote = RemoteObject(location)
+    with scratch() as directory:
+        path = Path(directory, name)
+        with _naming(location, path):
+            with path.open("w+b") as file:
+                _Copy(remote, path, file).fetch(ranges)
+            yield str(path)
+
+
 class _Copy:
     """A file of an object's length, with what has been fetched of it."""
 
@@ -95,9 +122,9 @@ class _Copy:
         self.file = file
         self.there: list[Range] = []
 
-    def fetch(self, columns: Sequence[str] | None, rows: tuple[int, int] | None) -> None:
-        """Have the file have what a read of `columns` and `rows` takes."""
-        if columns is None and rows is None:
+    def fetch(self, ranges: _Ranges | None) -> None:
+        """Have the file have the metadata and `ranges`, or all there is."""
+        if ranges is None:
             write_whole(self.remote, self.file)
             return
         head = self.remote.head(TAIL)
@@ -106,7 +133,7 @@ class _Copy:
             write_whole(self.remote, self.file)
             return
         self._begin(*head)
-        self._fetch_parts(columns, rows)
+        self._fetch_parts(ranges)
 
     def _begin(self, data: bytes, size: int) -> None:
         self.file.write(data)
@@ -114,12 +141,12 @@ class _Copy:
         self.there.append((0, len(data)))
         self._add([(max(0, size - TAIL), size)])
 
-    def _fetch_parts(self, columns: Sequence[str] | None, rows: tuple[int, int] | None) -> None:
-        from maou._rust.maou_io import data_ranges, footer_range, metadata_ranges
+    def _fetch_parts(self, ranges: _Ranges) -> None:
+        from maou._rust.maou_io import footer_range, metadata_ranges
 
         self._add([footer_range(self.path)])
         self._add(metadata_ranges(self.path))
-        self._add(data_ranges(self.path, columns, rows))
+        self._add(ranges(self.path))
 
     def _add(self, ranges: Sequence[Range]) -> None:
         self.remote.copy_ranges(missing(ranges, self.there), self.file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -161,10 +162,17 @@ def parts(ranges: Iterable[Range], gap: int = GAP, most: int = PART) -> list[Ran
 
 def missing(ranges: Iterable[Range], there: Sequence[Range]) -> list[Range]:
     """What of `ranges` is not in `there`."""
-    rest = list(ranges)
-    for start, end in there:
-        rest = [piece for one in rest for piece in ((one[0], min(one[1], start)), (max(one[0], end), one[1]))]
-        rest = [piece for piece in rest if piece[0] < piece[1]]
+    # A file may have many thousands of each.
+    held = _joined(sorted(there), gap=0)
+    ends = [end for _, end in held]
+    rest: list[Range] = []
+    for start, end in ranges:
+        index = bisect_right(ends, start)
+        while start < end:
+            next_start, next_end = held[index] if index < len(held) else (end, end)
+            if start < next_start:
+                rest.append((start, min(next_start, end)))
+            start, index = next_end, index + 1
     return rest
 
 

@@ -10,7 +10,7 @@ use arrow_ipc::{Block, MessageHeader};
 
 use super::{BatchReader, open};
 use crate::error::Result;
-use crate::wire::{Frame, Source, limits};
+use crate::wire::{self, Frame, Source, limits};
 
 /// The footer of an IPC *file*, up to the end. Needs the first 8 bytes and the last 10.
 ///
@@ -76,6 +76,23 @@ pub fn data_ranges(path: &Path, columns: Option<&[String]>, rows: Option<Range<u
             frame.kind() == MessageHeader::RecordBatch && reader.selection.slice(frame.rows(path)?).is_some();
         if is_wanted {
             ranges.extend(body_ranges(&reader, &frame)?);
+        }
+    }
+    Ok(ranges)
+}
+
+/// What [`describe`](crate::describe) reads of the data: where each compressed buffer says how large it is. Needs the footer
+/// and what [`metadata_ranges`] says.
+///
+/// # Errors
+///
+/// As [`metadata_ranges`].
+pub fn size_ranges(path: &Path) -> Result<Vec<Range<u64>>> {
+    let mut reader = BatchReader::open(path)?;
+    let mut ranges = Vec::new();
+    while let Some(frame) = reader.cursor.advance(&reader.source)? {
+        if frame.kind() == MessageHeader::RecordBatch {
+            ranges.extend(wire::prefixes(&reader.source, &frame)?);
         }
     }
     Ok(ranges)

@@ -1,5 +1,6 @@
 //! The body of a batch message, decompressed.
 
+use std::ops::Range;
 use std::path::Path;
 
 use arrow_buffer::Buffer;
@@ -145,10 +146,7 @@ pub(crate) fn load_all(source: &Source, plans: Vec<Plan>) -> Result<Vec<Body>> {
 pub(super) fn pieces(source: &Source, frame: &Frame, wanted: Option<&[bool]>) -> Result<Vec<Piece>> {
     let message = frame.message(source.path())?;
     let bad = |problem: String| source.bad(format!("the message at byte {}: {problem}", frame.offset()));
-    let Some(batch) = record_batch(&message) else {
-        return Err(bad(format!("of kind {:?} where batches were expected", frame.kind())));
-    };
-    check_batch(&batch, frame.body_len()).map_err(bad)?;
+    let batch = checked(source, frame, &message)?;
     let codec = batch.compression().map(|compression| compression.codec());
     let piece = |(index, place): (usize, &Place)| {
         if wanted.is_none_or(|wanted| wanted.get(index) == Some(&true)) {
@@ -158,6 +156,32 @@ pub(super) fn pieces(source: &Source, frame: &Frame, wanted: Option<&[bool]>) ->
         }
     };
     batch.buffers().into_iter().flatten().enumerate().map(piece).collect()
+}
+
+/// The batch in `message`, which is that of `frame`: what it says has been held against the body.
+pub(super) fn checked<'a>(source: &Source, frame: &Frame, message: &Message<'a>) -> Result<RecordBatch<'a>> {
+    let bad = |problem: String| source.bad(format!("the message at byte {}: {problem}", frame.offset()));
+    let Some(batch) = record_batch(message) else {
+        return Err(bad(format!("of kind {:?} where batches were expected", frame.kind())));
+    };
+    check_batch(&batch, frame.body_len()).map_err(bad)?;
+    Ok(batch)
+}
+
+/// Where the buffers of `frame` say how large they are, as far as they are compressed.
+pub(crate) fn prefixes(source: &Source, frame: &Frame) -> Result<Vec<Range<u64>>> {
+    let message = frame.message(source.path())?;
+    let batch = checked(source, frame, &message)?;
+    if batch.compression().is_none() {
+        return Ok(Vec::new());
+    }
+    let range = |place: &Place| {
+        // Both are not negative, and within the body: `check_batch` has seen them.
+        let start = frame.body_offset() + place.offset() as u64;
+        start..start + (place.length() as u64).min(PREFIX as u64)
+    };
+    let places = batch.buffers().into_iter().flatten().filter(|place| place.length() > 0);
+    Ok(places.map(range).collect())
 }
 
 fn message<'a>(flatbuffer: &'a [u8], path: &Path) -> Result<Message<'a>> {

@@ -112,12 +112,15 @@ fn read_in_every_way(data: &[u8]) {
     let mapped = open(path).with_memory_map(true).and_then(BatchReader::read_all);
     let joined = [open(path).read_one(), open(path).with_rows(1..4).read_one()];
     fetch(path, &names);
+    let description = maou_io::describe(path);
     let (Ok(whole), Ok(single)) = (whole, single) else { return };
     // Rows without bytes, nulls above all, cost nothing here and much to compare.
     let count = whole.iter().fold(0_usize, |sum, batch| sum.saturating_add(batch.num_rows()));
     if count > FEW {
         return;
     }
+    let description = description.expect("headers of what was read");
+    assert_eq!((description.rows, description.batches), (count as u64, whole.len()));
     whole.iter().for_each(assert_valid);
     assert_eq!(whole, single);
     if let Ok(parts) = in_parts {
@@ -145,9 +148,13 @@ fn read_in_every_way(data: &[u8]) {
 /// Asks which bytes would have to be fetched.
 fn fetch(path: &Path, names: &[String]) {
     let length = fs::metadata(path).expect("the input").len();
-    let ranges = [maou_io::metadata_ranges(path), maou_io::data_ranges(path, Some(names), Some(1..4))];
-    let footer = maou_io::footer_range(path).map(|range| vec![range]);
-    for range in ranges.into_iter().chain([footer]).flatten().flatten() {
+    let ranges = [
+        maou_io::footer_range(path).map(|range| vec![range]),
+        maou_io::metadata_ranges(path),
+        maou_io::data_ranges(path, Some(names), Some(1..4)),
+        maou_io::size_ranges(path),
+    ];
+    for range in ranges.into_iter().flatten().flatten() {
         assert!(range.start <= range.end && range.end <= length, "{range:?} of {length}");
     }
 }

@@ -41,12 +41,17 @@ impl<'a> Sparse<'a> {
     }
 
     fn fetch_for(&mut self, columns: Option<&[String]>, rows: Option<Range<u64>>) -> Result<()> {
+        self.fetch_metadata()?;
+        data_ranges(&self.path(), columns, rows)?.into_iter().for_each(|range| self.fetch(range));
+        Ok(())
+    }
+
+    fn fetch_metadata(&mut self) -> Result<()> {
         let len = self.bytes.len() as u64;
         self.fetch(0..8);
         self.fetch(len - 10..len);
         self.fetch(footer_range(&self.path())?);
         metadata_ranges(&self.path())?.into_iter().for_each(|range| self.fetch(range));
-        data_ranges(&self.path(), columns, rows)?.into_iter().for_each(|range| self.fetch(range));
         Ok(())
     }
 }
@@ -101,6 +106,21 @@ fn columns_and_batches_that_were_not_asked_for_are_left_out() {
     assert!((half..half + 8192).contains(&fetched(Some(&["n".to_owned()]), Some(0..10))));
     assert!(fetched(Some(&["n".to_owned()]), Some(0..0)) < 8192);
     assert!(fetched(None, None) as usize <= bytes.len() + 4096);
+}
+
+#[test]
+fn eight_bytes_of_each_compressed_buffer_are_enough_to_describe_a_file() {
+    for compression in COMPRESSIONS {
+        let bytes = ipc_bytes(Layout::File, compression, &[numbers(0, 10_000), numbers(10_000, 10_000)]);
+        let mut sparse = Sparse::new(&bytes);
+        sparse.fetch_metadata().unwrap();
+        let ranges = size_ranges(&sparse.path()).unwrap();
+        assert_eq!(ranges.is_empty(), compression.is_none());
+        ranges.into_iter().for_each(|range| sparse.fetch(range));
+        assert!(sparse.fetched < 4096, "{} bytes", sparse.fetched);
+        let (_directory, whole) = whole(&bytes);
+        assert_eq!(crate::describe(&sparse.path()).unwrap(), crate::describe(&whole).unwrap());
+    }
 }
 
 #[test]

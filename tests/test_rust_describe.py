@@ -1,4 +1,4 @@
-"""What the headers of Arrow IPC files say, against what their writers know."""
+"""What Arrow IPC files say of themselves, against what their writers know."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maou.cli.files import file_size, reading_at
-from maou.cli.headers import Headers, read_headers
+from maou._rust.maou_io import count_rows, describe_feather_file, save_feather_batches
 from maou.domain.data.rust_io import save_hcpe_df
 from maou.infra.utility.records import generate_hcpe_df
 
@@ -39,11 +38,6 @@ TYPES = [
 ]
 
 
-def headers_of(path: Path) -> Headers:
-    with reading_at(str(path)) as read_at:
-        return read_headers(read_at, file_size(str(path)))
-
-
 def write(path: Path, layout: str, compression: str | None) -> None:
     writer = ipc.new_file if layout == "file" else ipc.new_stream
     options = ipc.IpcWriteOptions(compression=compression)
@@ -53,27 +47,45 @@ def write(path: Path, layout: str, compression: str | None) -> None:
 
 
 @pytest.mark.parametrize("layout", ["file", "stream"])
-@pytest.mark.parametrize(("compression", "codecs"), [(None, set()), ("lz4", {"LZ4"}), ("zstd", {"ZSTD"})])
-def test_columns_rows_and_nulls(layout: str, compression: str | None, codecs: set[str], tmp_path: Path) -> None:
-    write(tmp_path / "a.arrow", layout, compression)
-    headers = headers_of(tmp_path / "a.arrow")
-    assert [column.arrow_type for column in headers.columns] == TYPES
-    assert (headers.rows, headers.batches, headers.codecs) == (12, 3, codecs)
-    assert headers.null_counts == {name: 3 * nulls for name, nulls in NULLS.items()}
-    assert not headers.has_checksums
+@pytest.mark.parametrize(("compression", "codecs"), [(None, []), ("lz4", ["LZ4"]), ("zstd", ["ZSTD"])])
+def test_columns_rows_and_nulls(layout: str, compression: str | None, codecs: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "将棋 a.arrow"
+    write(path, layout, compression)
+    file = describe_feather_file(path)
+    assert [column.arrow_type for column in file.columns] == TYPES
+    assert (file.rows, file.batches, file.codecs) == (12, 3, codecs)
+    assert {column.name: column.nulls for column in file.columns} == {name: 3 * nulls for name, nulls in NULLS.items()}
+    assert not file.has_checksums
+    assert file.bytes == path.stat().st_size
+    assert count_rows(path) == 12
 
 
 def test_sizes_are_those_of_the_data(tmp_path: Path) -> None:
     frame = pl.DataFrame({"a": range(10_000)}, schema={"a": pl.Int64})
     for compression in ("uncompressed", "lz4"):
         frame.write_ipc(tmp_path / "a.arrow", compression=compression)
-        assert headers_of(tmp_path / "a.arrow").uncompressed_bytes == 80_000
+        assert describe_feather_file(tmp_path / "a.arrow").uncompressed_bytes == 80_000
 
 
-def test_a_stream_that_is_cut(tmp_path: Path) -> None:
-    (tmp_path / "a.arrow").write_bytes(b"")
-    with pytest.raises(ValueError, match="it has no schema"):
-        headers_of(tmp_path / "a.arrow")
+def test_files_of_maou_have_checksums(tmp_path: Path) -> None:
+    save_feather_batches(BATCHES * 2, tmp_path / "a.arrow")
+    file = describe_feather_file(tmp_path / "a.arrow")
+    assert (file.rows, file.batches, file.codecs, file.has_checksums) == (8, 2, ["LZ4"], True)
+
+
+@pytest.mark.parametrize("layout", ["file", "stream"])
+def test_errors_name_the_file(layout: str, tmp_path: Path) -> None:
+    write(tmp_path / "a.arrow", layout, None)
+    # Within the last batch, or the footer.
+    (tmp_path / "a.arrow").write_bytes((tmp_path / "a.arrow").read_bytes()[:-100])
+    (tmp_path / "empty").write_bytes(b"")
+    for name, problem in (("a.arrow", "truncated"), ("empty", r"it is empty \(0 bytes\)")):
+        for read in (describe_feather_file, count_rows):
+            with pytest.raises(ValueError, match=rf"^\S*{name}: .*{problem}"):
+                read(tmp_path / name)
+    for read in (describe_feather_file, count_rows):
+        with pytest.raises(FileNotFoundError, match="none"):
+            read(tmp_path / "none")
 
 
 @given(st.data())
@@ -90,7 +102,8 @@ def test_damage_is_a_value_error(tmp_path_factory: pytest.TempPathFactory, data:
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.sampled_from([0, 1, 0x7F, 0x80, 0xFF]))
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))] if data.draw(st.booleans()) else content)
     try:
-        headers = headers_of(path)
+        file = describe_feather_file(path)
     except ValueError:
         return
-    assert headers.batches >= 0
+    # What can be described has rows to be counted.
+    assert file.rows == count_rows(path)
