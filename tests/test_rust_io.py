@@ -14,6 +14,8 @@ from maou.domain.data.schema import SchemaValidationError
 from maou.infra.utility import records
 from maou.infra.utility.records import generate_preprocessing_df, generate_stage1_df
 
+maou_io = pytest.importorskip("maou._rust.maou_io", reason="the extension is not built: `cargo xtask build`")
+
 RECORDS = ("hcpe", "preprocessing", "intermediate", "stage1", "stage2")
 
 
@@ -131,6 +133,15 @@ def test_a_frame_of_many_chunks_is_saved_whole(hcpe: pl.DataFrame, tmp_path: Pat
     assert chunked.n_chunks() == 3
     rust_io.save_hcpe_df(chunked, tmp_path / "a.feather")
     assert rust_io.load_hcpe_df(tmp_path / "a.feather").equals(hcpe)
+
+
+def test_chunks_of_some_size_are_not_joined_to_be_saved(tmp_path: Path) -> None:
+    path, piece = tmp_path / "a.feather", pa.table({"n": pa.array(range(600_000), pa.int64())})
+    for chunks, batches in (([piece[:100]] * 5, 1), ([piece] * 9, 5), ([piece, piece[7:9]] * 4, 3)):
+        table = pa.concat_tables(chunks)
+        maou_io.save_feather_file(table, path, durable=False)
+        assert pa.table(maou_io.load_feather_file(path)).equals(table)
+        assert maou_io.describe_feather_file(path).batches == batches
 
 
 def test_paths_may_be_strings_and_parents_are_made(hcpe: pl.DataFrame, tmp_path: Path) -> None:

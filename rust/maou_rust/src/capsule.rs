@@ -24,6 +24,9 @@ const SCHEMA: &CStr = c"arrow_schema";
 const ARRAY: &CStr = c"arrow_array";
 const STREAM: &CStr = c"arrow_array_stream";
 
+/// Chunks of so many bytes are worth a batch of their own.
+const CHUNK_BYTES: usize = 8 << 20;
+
 /// A record batch. `polars.DataFrame(batch)`, `pyarrow.record_batch(batch)` and `pyarrow.table(batch)` take it, uncopied.
 #[pyclass(frozen, name = "RecordBatch", module = "maou._rust.maou_io")]
 pub(crate) struct PyRecordBatch(RecordBatch);
@@ -42,6 +45,15 @@ pub(crate) fn batch(object: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
     }
 }
 
+/// What any Arrow object holds, to be written: its chunks, of which small ones are joined. To join all of a large frame would
+/// take its memory once more.
+pub(crate) fn chunks(object: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
+    match stream(object)? {
+        Some((schema, batches)) => joined(&schema, batches).map_err(invalid),
+        None => Ok(vec![array(object)?]),
+    }
+}
+
 /// Batches out of a list of Arrow objects, one each; or out of one Arrow object, in its own chunks.
 pub(crate) fn batches(objects: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
     match stream(objects)? {
@@ -49,6 +61,32 @@ pub(crate) fn batches(objects: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> 
         None if objects.hasattr("__arrow_c_array__")? => Ok(vec![array(objects)?]),
         None => objects.try_iter()?.map(|object| batch(&object?)).collect(),
     }
+}
+
+/// Consecutive batches, joined until they are [`CHUNK_BYTES`]; an empty one where there is none.
+fn joined(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, ArrowError> {
+    let (mut chunks, mut group, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for batch in batches {
+        bytes += size(&batch);
+        group.push(batch);
+        if bytes >= CHUNK_BYTES {
+            chunks.push(maou_io::concat(schema, std::mem::take(&mut group))?);
+            bytes = 0;
+        }
+    }
+    if !group.is_empty() || chunks.is_empty() {
+        chunks.push(maou_io::concat(schema, group)?);
+    }
+    Ok(chunks)
+}
+
+/// Bytes of its rows, and not of those that it shares buffers with.
+fn size(batch: &RecordBatch) -> usize {
+    let of_rows = |column: &Arc<dyn Array>| {
+        let data = column.to_data();
+        data.get_slice_memory_size().unwrap_or_else(|_| data.get_buffer_memory_size())
+    };
+    batch.columns().iter().map(of_rows).sum()
 }
 
 // An exporter may ignore the schema that is requested, and has to say so by exporting its own. This one does: what a

@@ -57,7 +57,8 @@ fn hello() -> &'static str {
     maou_io::hello()
 }
 
-/// Write one batch to an Arrow IPC file, its columns as they are. An error leaves an existing file unchanged.
+/// Write an Arrow object to an IPC file, its columns as they are: one batch, or those of its chunks that have 8 MiB and more,
+/// smaller ones joined. An error leaves an existing file unchanged.
 /// `compression` is "lz4" or "uncompressed"; `durable` waits until the file is on the disk.
 #[pyfunction]
 #[pyo3(signature = (batch, path, *, compression="lz4", durable=true))]
@@ -69,11 +70,11 @@ fn save_feather_file(
     durable: bool,
 ) -> PyResult<()> {
     let options = writer::options(compression, durable)?;
-    let batch = capsule::batch(batch)?;
-    detached(py, || maou_io::save_feather_batches_with(&[batch], &path, options))
+    let batches = capsule::chunks(batch)?;
+    detached(py, || maou_io::save_feather_batches_with(&batches, &path, options))
 }
 
-/// Write one batch of HCPE records, as `save_feather_file`. ValueError when the columns are not those of the schema.
+/// Write HCPE records, as `save_feather_file`. ValueError when the columns are not those of the schema.
 #[pyfunction]
 #[pyo3(signature = (batch, path, *, compression="lz4", durable=true))]
 fn save_hcpe_feather(
@@ -86,7 +87,7 @@ fn save_hcpe_feather(
     save_record(py, batch, RecordKind::Hcpe, path, writer::options(compression, durable)?)
 }
 
-/// Write one batch of preprocessing records, as `save_feather_file`. ValueError when the columns are not those of the
+/// Write preprocessing records, as `save_feather_file`. ValueError when the columns are not those of the
 /// schema.
 #[pyfunction]
 #[pyo3(signature = (batch, path, *, compression="lz4", durable=true))]
@@ -225,10 +226,11 @@ fn save_record(
     path: PathBuf,
     options: SaveOptions,
 ) -> PyResult<()> {
-    let batch = capsule::batch(batch)?;
+    let batches = capsule::chunks(batch)?;
     detached(py, || {
-        let batch = maou_io::coerce_record(&batch, kind)?;
-        maou_io::save_feather_batches_with(&[batch], &path, options)
+        let coerce = |batch| maou_io::coerce_record(batch, kind);
+        let batches = batches.iter().map(coerce).collect::<maou_io::Result<Vec<_>>>()?;
+        maou_io::save_feather_batches_with(&batches, &path, options)
     })
 }
 
