@@ -25,7 +25,7 @@ from maou._rust.maou_io import (
     save_hcpe_feather,
     split_feather_file,
 )
-from maou.domain.data.rust_io import load_hcpe_df, save_hcpe_df
+from maou.domain.data.rust_io import iter_generic_df, load_generic_df, load_hcpe_df, save_hcpe_df
 from maou.infra.utility.records import generate_hcpe_df
 
 NOBODY = 65534
@@ -310,3 +310,14 @@ def _python(script: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120, **options
     )
+
+
+def test_types_that_polars_does_not_have_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.feather"
+    runs = pa.RunEndEncodedArray.from_arrays(pa.array([1, 2], pa.int32()), pa.array(["a", None]))
+    save_feather_file(pa.table({"n": [1, 2], "runs": runs}), path)
+    for read in (load_generic_df, lambda path: list(iter_generic_df(path))):
+        with pytest.raises(ValueError, match=r"a\.feather: Polars has no type for its column 'runs', RunEndEncoded<"):
+            read(path)
+    assert load_generic_df(path, columns=["n"])["n"].to_list() == [1, 2]
+    assert pa.table(load_feather_file(path))["runs"].to_pylist() == ["a", None]

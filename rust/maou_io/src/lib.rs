@@ -60,7 +60,7 @@ pub use coerce::coerce_record;
 pub use error::{Error, Result};
 pub use merge::merge_feather_files;
 pub use read::{BatchReader, STEP_BYTES, check_values, concat, load_feather_batches, load_feather_file, load_record};
-pub use read::{ColumnDescription, Description, describe};
+pub use read::{ColumnDescription, Description, describe, type_name};
 pub use read::{data_ranges, footer_range, metadata_ranges, size_ranges};
 pub use schema::RecordKind;
 pub use split::split_feather_file;

@@ -21,7 +21,7 @@ use arrow_schema::SchemaRef;
 use crate::error::{Error, Result};
 use crate::wire::{self, Frame, Plan, Source};
 pub use check::check_values;
-pub use describe::{ColumnDescription, Description, describe};
+pub use describe::{ColumnDescription, Description, describe, type_name};
 pub use load::{concat, load_feather_batches, load_feather_file, load_record};
 use open::Place;
 pub use ranges::{data_ranges, footer_range, metadata_ranges, size_ranges};

@@ -142,6 +142,12 @@ impl PyRecordBatch {
         self.0.schema_ref().fields().iter().map(|field| field.name().as_str()).collect()
     }
 
+    /// Names of their Arrow types, as `describe_feather_file` has them.
+    #[getter]
+    fn column_types(&self) -> Vec<String> {
+        self.0.schema_ref().fields().iter().map(|field| maou_io::type_name(field.data_type())).collect()
+    }
+
     fn __len__(&self) -> usize {
         self.0.num_rows()
     }

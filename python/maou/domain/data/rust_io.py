@@ -35,6 +35,8 @@ from maou.domain.data.schema.validate import validate, validate_columns
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from maou._rust.maou_io import RecordBatch
+
 Compression = Literal["lz4", "uncompressed"]
 
 BUILD_COMMAND = "cargo xtask build"
@@ -216,11 +218,13 @@ def iter_generic_df(
     """
     options = _loaded(file_path, memory_map, verify)
     if not is_url(file_path):
-        return map(pl.DataFrame, _maou_io().iter_feather(os.fspath(file_path), columns, batch_rows, rows, **options))
+        found = _maou_io().iter_feather(os.fspath(file_path), columns, batch_rows, rows, **options)
+        return (_polars(batch, os.fspath(file_path)) for batch in found)
 
     def batches() -> Iterator[pl.DataFrame]:
         with _source(file_path, columns, rows, verify) as source:
-            yield from map(pl.DataFrame, _maou_io().iter_feather(source, columns, batch_rows, rows, **options))
+            for batch in _maou_io().iter_feather(source, columns, batch_rows, rows, **options):
+                yield _polars(batch, str(file_path))
 
     return batches()
 
@@ -315,12 +319,23 @@ def _frame(
     selection: tuple[Sequence[str] | None, tuple[int, int] | None],
     options: dict[str, bool],
 ) -> pl.DataFrame:
-    batches = [pl.DataFrame(batch) for batch in maou_io.load_feather_batches(path, *selection, **options)]
+    batches = [_polars(batch, path) for batch in maou_io.load_feather_batches(path, *selection, **options)]
     if not batches:
         # The schema is all there is.
-        return pl.DataFrame(maou_io.load_feather_file(path, *selection, **options))
+        return _polars(maou_io.load_feather_file(path, *selection, **options), path)
     # Side by side as they were written: joining them would copy every byte.
     return batches[0] if len(batches) == 1 else pl.concat(batches, rechunk=False)
+
+
+def _polars(batch: RecordBatch, path: str) -> pl.DataFrame:
+    """A batch as a frame. Polars would panic at types that it has nothing like."""
+    for name, arrow_type in zip(batch.column_names, batch.column_types, strict=True):
+        if any(unknown in arrow_type for unknown in ("RunEndEncoded", "Union", "ListView", "Interval")):
+            raise ValueError(
+                f"{path}: Polars has no type for its column {name!r}, {arrow_type}; choose others with `columns`, or "
+                "read it with `pyarrow.feather.read_table`"
+            )
+    return pl.DataFrame(batch)
 
 
 def _save(df: pl.DataFrame, record: Record, file_path: StrPath, compression: Compression, durable: bool) -> None:

@@ -108,8 +108,9 @@ fn columns(schema: &Schema) -> Vec<ColumnDescription> {
     schema.fields().iter().map(|field| column(field)).collect()
 }
 
-/// As Arrow's format has it, where one name stands for several widths of times and decimals.
-fn type_name(data_type: &DataType) -> String {
+/// A type's name as Arrow's format has it, where one stands for several widths of times and decimals.
+#[must_use]
+pub fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Boolean => "Bool".to_owned(),
         DataType::Time32(_) | DataType::Time64(_) => "Time".to_owned(),
