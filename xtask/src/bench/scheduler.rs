@@ -1,8 +1,9 @@
 //! `bench scheduler`: what a decision of the scheduler costs, and how good its schedules are, on simulated machines.
 //!
-//! Where nothing else is said predictions are true: what is measured is the rules, not the ledger. A schedule is compared with the longest of
-//! three bounds that no schedule can beat (see [`Bound`]); all three can not be met at once, so that 1.00 is not always
-//! possible. A decision is timed with everything in it, in the build of xtask that runs, which is not optimised.
+//! Where nothing else is said predictions are true: what is measured is the rules, not the ledger. A schedule is compared
+//! with the longest of three bounds that no schedule can beat (see [`Bound`]); all three can not be met at once, so that
+//! 1.00 is not always possible. A decision is timed with everything in it, in the build of xtask that runs, which is not
+//! optimised.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
