@@ -222,40 +222,35 @@ impl Drop for Linked {
 
 /// Appends `bytes`, at most [`BLOCK_SIZE`] of them, to `frame` as a block with its header.
 pub(crate) fn append_block(bytes: &[u8], frame: &mut Vec<u8>) {
+    debug_assert!(bytes.len() <= BLOCK_SIZE);
     let start = frame.len();
     let body = start + BLOCK_HEADER;
     frame.resize(body, 0);
-    if lz4_offsets::compress(bytes, frame) && frame.len() - body < bytes.len() {
-        let header = (frame.len() - body) as u32;
-        frame[start..body].copy_from_slice(&header.to_le_bytes());
-    } else {
-        frame.truncate(start);
-        append_any_block(bytes, frame);
+    let mut is_smaller = lz4_offsets::compress(bytes, frame) && frame.len() - body < bytes.len();
+    if !is_smaller {
+        frame.truncate(body);
+        is_smaller = compress_any(bytes, frame);
     }
+    let mut header = (frame.len() - body) as u32;
+    if !is_smaller {
+        frame.extend_from_slice(bytes);
+        header = bytes.len() as u32 | STORED;
+    }
+    frame[start..body].copy_from_slice(&header.to_le_bytes());
 }
 
-/// As [`append_block`], whatever the block holds.
-pub(super) fn append_any_block(bytes: &[u8], frame: &mut Vec<u8>) {
-    let start = frame.len();
-    let body = start + BLOCK_HEADER;
-    // A block that does not get smaller is stored: there is no use for more room.
-    frame.resize(body + bytes.len(), 0);
-    // At most BLOCK_SIZE each.
-    let (len, room) = (bytes.len() as c_int, bytes.len() as c_int);
-    debug_assert!(bytes.len() <= BLOCK_SIZE);
-    // SAFETY: `bytes` is valid for `len`, the frame for `room` from `body` on.
-    let written = unsafe { LZ4_compress_default(bytes.as_ptr().cast(), frame[body..].as_mut_ptr().cast(), len, room) };
-    let header = match usize::try_from(written) {
-        Ok(written) if written > 0 && written < bytes.len() => {
-            frame.truncate(body + written);
-            written as u32
-        }
-        _ => {
-            frame[body..].copy_from_slice(bytes);
-            bytes.len() as u32 | STORED
-        }
-    };
-    frame[start..body].copy_from_slice(&header.to_le_bytes());
+/// Appends `bytes`, whatever they are, compressed by liblz4; false, with nothing appended, where they do not get smaller.
+pub(super) fn compress_any(bytes: &[u8], block: &mut Vec<u8>) -> bool {
+    let start = block.len();
+    // There is no use for more room.
+    block.resize(start + bytes.len(), 0);
+    let len = c_len(bytes.len());
+    // SAFETY: `bytes` is valid for `len`, and so is the block from `start` on.
+    let written = unsafe { LZ4_compress_default(bytes.as_ptr().cast(), block[start..].as_mut_ptr().cast(), len, len) };
+    let written = usize::try_from(written).unwrap_or(0);
+    let is_smaller = written > 0 && written < bytes.len();
+    block.truncate(start + if is_smaller { written } else { 0 });
+    is_smaller
 }
 
 /// liblz4 counts with C's integers; blocks are far shorter.
