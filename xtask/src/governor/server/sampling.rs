@@ -1,6 +1,6 @@
 //! Ten times a second: what the build holds, what each unit of it holds, and what there still is.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::Server;
 use super::visitor::Run;
@@ -9,7 +9,7 @@ use crate::governor::budget::budget;
 use crate::governor::jobserver::Jobserver;
 use crate::governor::os;
 use crate::governor::scheduler::{self, Ticket, UnitSample};
-use crate::memory::{ProcessSample, Snapshot, TreeSample, UnitKind};
+use crate::memory::{Snapshot, TreeSample, UnitKind};
 
 /// What the last sample said, and what is carried from one to the next.
 #[derive(Debug)]
@@ -64,12 +64,16 @@ impl State {
         }
     }
 
-    /// What build scripts have taken since the last look, seconds. No wrapper tells how long they took.
-    fn script_cpu_since(&mut self, tree: &TreeSample) -> f64 {
+    /// Counts the build scripts that run, each a unit that no wrapper sees, and says what they have taken since the last look,
+    /// seconds.
+    fn look_at_scripts(&mut self, tree: &TreeSample) -> f64 {
         let mut now: HashMap<u32, f64> = HashMap::new();
-        for (process, leader) in tree.processes.iter().filter_map(|process| Some((process, script(process)?))) {
-            *now.entry(leader).or_default() += process.cpu_s + process.waited_s;
+        for process in &tree.processes {
+            if let Some(unit) = process.unit.as_ref().filter(|unit| unit.kind == UnitKind::BuildScriptRun) {
+                *now.entry(unit.leader).or_default() += process.cpu_s + process.waited_s;
+            }
         }
+        self.scripts = now.len();
         // A process that has just ended may be in nobody's account for a moment.
         let grown = |(leader, cpu_s): (u32, f64)| {
             let before = self.script_cpu_s.entry(leader).or_default();
@@ -113,8 +117,7 @@ impl Server {
         self.sampled.ticks += 1;
         self.sampled.processes = tree.processes.iter().map(|process| process.pid).collect();
         self.sampled.processes.extend(self.visitors.values().map(|visitor| visitor.pid));
-        self.sampled.scripts = scripts(&tree);
-        self.totals.cpu_s += self.sampled.script_cpu_since(&tree);
+        self.totals.cpu_s += self.sampled.look_at_scripts(&tree);
         let units = self.unit_samples(&tree);
         let found = budget(&self.sampled.machine, tree.anon, self.options.memory);
         self.sampled.headroom = found.headroom;
@@ -213,15 +216,4 @@ impl Server {
 
 fn sample_of(ticket: Ticket, anon: u64, cpu_s: f64, idle_tokens: usize) -> UnitSample {
     UnitSample { ticket, anon, cpu_s, idle_tokens }
-}
-
-/// Build scripts that run: each is a unit of its own, and no wrapper sees it.
-fn scripts(tree: &TreeSample) -> usize {
-    tree.processes.iter().filter_map(script).collect::<BTreeSet<_>>().len()
-}
-
-/// The leader of the build script that a process belongs to.
-fn script(process: &ProcessSample) -> Option<u32> {
-    let unit = process.unit.as_ref().filter(|unit| unit.kind == UnitKind::BuildScriptRun)?;
-    Some(unit.leader)
 }
