@@ -4,6 +4,8 @@
 mod arrays;
 #[path = "../../rust/maou_io/tests/hostile/bound.rs"]
 mod bound;
+#[path = "../../rust/maou_io/tests/hostile/directory.rs"]
+mod directory;
 #[path = "../../rust/maou_io/tests/hostile/entry.rs"]
 mod entry;
 #[path = "../../rust/maou_index/tests/hostile/entry.rs"]

@@ -1,18 +1,29 @@
 //! What the tests of several modules need.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int32Array, RecordBatch, StringArray};
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
+use tempfile::TempDir;
 
 /// The layout of an IPC file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Layout {
     File,
     Stream,
+}
+
+pub(crate) const LAYOUTS: [Layout; 2] = [Layout::File, Layout::Stream];
+
+/// A directory with one file in it.
+pub(crate) fn file(bytes: &[u8]) -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.feather");
+    fs::write(&path, bytes).unwrap();
+    (directory, path)
 }
 
 /// `batches` as IPC bytes, written by Arrow alone.

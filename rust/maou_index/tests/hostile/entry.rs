@@ -10,6 +10,7 @@ use maou_index::{ArrayType, BuildOptions, SearchIndex};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bound::{Above, within};
+use crate::directory::Directory;
 
 /// Bytes that a question or a build of so little may take: a page of ids, each as long as the whole file at most, and what
 /// sorting and merging take at least.
@@ -27,7 +28,7 @@ const SECTION: usize = 24;
 
 /// Indexes to be damaged, and the files that they are made of.
 struct Models {
-    _directory: tempfile::TempDir,
+    _directory: Directory,
     models: Vec<Model>,
 }
 
@@ -46,9 +47,8 @@ pub(crate) fn index(data: &[u8]) {
     let model = &MODELS.models[usize::from(*which) % MODELS.models.len()];
     let damaged = model.damaged(edits);
     within(MEMORY, Above::Aborts, || {
-        let directory = in_memory();
-        let path = directory.path().join("damaged.maouidx");
-        fs::write(&path, &damaged).expect("room for the input");
+        let directory = Directory::new();
+        let path = directory.write("damaged.maouidx", &damaged);
         ask(&path);
         // Damage that shows is not carried on.
         let index = model.extend(&path).expect("built anew");
@@ -58,7 +58,7 @@ pub(crate) fn index(data: &[u8]) {
         // And where checksums agree with it, nothing shows.
         let mut sealed = damaged.clone();
         if seal(&mut sealed).is_some() {
-            fs::write(&path, &sealed).expect("room for the input");
+            directory.write("damaged.maouidx", &sealed);
             ask(&path);
             let _ = model.extend(&path);
         }
@@ -125,12 +125,12 @@ fn put(bytes: &mut [u8], at: usize, number: u64) -> Option<()> {
 
 impl Models {
     fn new() -> Self {
-        let directory = in_memory();
+        let directory = Directory::new();
         let models = vec![
-            Model::new(directory.path(), "numbers", number_id, |ids| {
+            Model::new(&directory, "numbers", number_id, |ids| {
                 Arc::new(ids.map(|id| id.parse::<u64>().expect("a number")).collect::<UInt64Array>())
             }),
-            Model::new(directory.path(), "texts", text_id, |ids| Arc::new(StringArray::from_iter_values(ids))),
+            Model::new(&directory, "texts", text_id, |ids| Arc::new(StringArray::from_iter_values(ids))),
         ];
         Self { models, _directory: directory }
     }
@@ -138,7 +138,7 @@ impl Models {
 
 impl Model {
     fn new(
-        directory: &Path,
+        directory: &Directory,
         name: &str,
         id: fn(u64) -> String,
         column: fn(&mut dyn Iterator<Item = String>) -> ArrayRef,
@@ -147,11 +147,11 @@ impl Model {
             let ids = column(&mut (first..first + ROWS).map(id));
             let evals: ArrayRef = Arc::new(Int16Array::from_iter_values((0..ROWS).map(|row| (row % 97) as i16 - 48)));
             let batch = RecordBatch::try_from_iter([("id", ids), ("eval", evals)]).expect("columns");
-            let path = directory.join(format!("{name}_{first}.feather"));
+            let path = directory.path(&format!("{name}_{first}.feather"));
             maou_io::save_feather_file(&batch, &path).expect("room for records");
             path
         });
-        let index = directory.join(name).with_extension("maouidx");
+        let index = directory.path(name).with_extension("maouidx");
         build(&files[..1], &index).expect("good files");
         Self { index: fs::read(index).expect("just written"), files, id }
     }
@@ -192,11 +192,4 @@ fn build(files: &[PathBuf], path: &Path) -> maou_index::Result<SearchIndex> {
     let mut progress = |_| ControlFlow::Continue(());
     index.build_into(path, &mut BuildOptions { memory: 1 << 20, progress: &mut progress })?;
     Ok(index)
-}
-
-/// In memory where the system has such a place.
-fn in_memory() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    let directory = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    directory.expect("a directory for indexes")
 }

@@ -3,6 +3,8 @@
 #[path = "../../../maou_io/tests/hostile/bound.rs"]
 #[expect(dead_code, reason = "nothing here may ask for more than there is")]
 mod bound;
+#[path = "../../../maou_io/tests/hostile/directory.rs"]
+mod directory;
 mod entry;
 #[path = "../../../maou_io/tests/hostile/random.rs"]
 mod random;

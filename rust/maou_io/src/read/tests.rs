@@ -12,23 +12,14 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::RecordKind;
-use crate::testing::{Layout, batch, ipc_bytes, numbers};
+use crate::testing::{LAYOUTS, Layout, batch, file, ipc_bytes, numbers};
 
 mod joint;
 mod memory_map;
 mod verification;
 
-const LAYOUTS: [Layout; 2] = [Layout::File, Layout::Stream];
 const COMPRESSIONS: [Option<CompressionType>; 3] =
     [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)];
-
-/// A directory with one file in it.
-fn file(bytes: &[u8]) -> (TempDir, PathBuf) {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("a.feather");
-    fs::write(&path, bytes).unwrap();
-    (directory, path)
-}
 
 fn load(bytes: &[u8]) -> Result<RecordBatch> {
     let (_directory, path) = file(bytes);

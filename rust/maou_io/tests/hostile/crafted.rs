@@ -12,6 +12,7 @@ use arrow_schema::{DataType, Field, Schema};
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
 use maou_io::BatchReader;
 
+use crate::directory::Directory;
 use crate::entry;
 
 #[test]
@@ -44,7 +45,7 @@ fn a_type_that_cannot_be_is_an_error_also_where_there_are_no_rows() {
     let entries = Arc::new(Field::new("entries", DataType::Int64, false));
     let schema = Schema::new(vec![Field::new("m", DataType::Map(entries, false), true)]);
     let bytes = StreamWriter::try_new(Vec::new(), &schema).and_then(StreamWriter::into_inner).expect("a schema");
-    let directory = entry::Directory::new();
+    let directory = Directory::new();
     let path = directory.write("a.feather", &bytes);
     for error in [maou_io::load_feather_file(&path), maou_io::load_record(maou_io::RecordKind::Hcpe, &path)] {
         assert!(error.expect_err("no map").to_string().contains("the Arrow library gave up"));
@@ -74,7 +75,7 @@ fn a_buffer_of_negative_length_is_not_fetched() {
     for at in positions(&bytes, &(99_i64 * 8).to_le_bytes()) {
         bytes[at..at + 8].copy_from_slice(&(-8_i64).to_le_bytes());
     }
-    let directory = entry::Directory::new();
+    let directory = Directory::new();
     let path = directory.write("a.feather", &bytes);
     let error = maou_io::data_ranges(&path, Some(&["n".to_owned()]), None).expect_err("refused");
     assert!(error.to_string().contains("a buffer of -8 bytes"), "{error}");
@@ -171,7 +172,7 @@ fn positions(bytes: &[u8], wanted: &[u8]) -> Vec<usize> {
 }
 
 fn assert_refused(bytes: &[u8], why: &str) {
-    let directory = entry::Directory::new();
+    let directory = Directory::new();
     let path = directory.write("a.feather", bytes);
     let error = BatchReader::open(&path).and_then(BatchReader::read_all).expect_err("refused").to_string();
     assert!(error.contains(why), "{error}");

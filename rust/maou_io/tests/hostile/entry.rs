@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use maou_io::{BatchReader, RecordBatch, RecordKind, Result};
 
 use crate::bound::{Above, within};
+use crate::directory::Directory;
 use crate::{arrays, model};
 
 /// What 20 bytes of Zstandard can become: 128 KiB for each block of 4.
@@ -197,26 +198,5 @@ fn assert_valid(batch: &RecordBatch) {
         for column in batch.columns() {
             column.to_data().validate_full().expect("valid");
         }
-    }
-}
-
-/// For the files of one execution; in memory where the system has such a place.
-pub(crate) struct Directory(tempfile::TempDir);
-
-impl Directory {
-    pub(crate) fn new() -> Self {
-        let memory = Path::new("/dev/shm");
-        let directory = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-        Self(directory.expect("a directory for inputs"))
-    }
-
-    pub(crate) fn write(&self, name: &str, data: &[u8]) -> PathBuf {
-        let path = self.path(name);
-        fs::write(&path, data).expect("room for the input");
-        path
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
     }
 }

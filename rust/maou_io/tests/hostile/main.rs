@@ -3,6 +3,7 @@
 mod arrays;
 mod bound;
 mod crafted;
+mod directory;
 mod entry;
 mod model;
 mod random;

@@ -1,27 +1,14 @@
-use std::fs;
-use std::path::PathBuf;
-
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array};
 use arrow_ipc::CompressionType;
 use arrow_schema::{IntervalUnit, TimeUnit, UnionFields, UnionMode};
-use tempfile::TempDir;
 
 use super::*;
 use crate::Error;
-use crate::testing::{Layout, batch, ipc_bytes, numbers};
+use crate::testing::{LAYOUTS, Layout, batch, file, ipc_bytes, numbers};
 
-const LAYOUTS: [Layout; 2] = [Layout::File, Layout::Stream];
 /// What ends a stream: the marker and the length 0.
 const END: usize = 8;
-
-/// A directory with one file in it.
-fn file(bytes: &[u8]) -> (TempDir, PathBuf) {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("a.feather");
-    fs::write(&path, bytes).unwrap();
-    (directory, path)
-}
 
 fn describe_bytes(bytes: &[u8]) -> Result<Description> {
     let (_directory, path) = file(bytes);

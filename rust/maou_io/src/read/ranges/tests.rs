@@ -1,4 +1,4 @@
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 
 use arrow_array::RecordBatch;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::Error;
-use crate::testing::{Layout, batch, ipc_bytes, numbers};
+use crate::testing::{Layout, batch, file, ipc_bytes, numbers};
 
 const COMPRESSIONS: [Option<CompressionType>; 3] =
     [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)];
@@ -79,7 +79,7 @@ fn what_is_named_is_enough_for_every_selection() {
     let rows = [None, Some(0..10), Some(990..1010), Some(1500..9000), Some(5000..6000)];
     for compression in COMPRESSIONS {
         let bytes = ipc_bytes(Layout::File, compression, &[numbers(0, 1000), numbers(1000, 1000), numbers(2000, 3)]);
-        let (_directory, whole) = whole(&bytes);
+        let (_directory, whole) = file(&bytes);
         for columns in selections {
             for rows in &rows {
                 let mut sparse = Sparse::new(&bytes);
@@ -118,7 +118,7 @@ fn eight_bytes_of_each_compressed_buffer_are_enough_to_describe_a_file() {
         assert_eq!(ranges.is_empty(), compression.is_none());
         ranges.into_iter().for_each(|range| sparse.fetch(range));
         assert!(sparse.fetched < 4096, "{} bytes", sparse.fetched);
-        let (_directory, whole) = whole(&bytes);
+        let (_directory, whole) = file(&bytes);
         assert_eq!(crate::describe(&sparse.path()).unwrap(), crate::describe(&whole).unwrap());
     }
 }
@@ -148,14 +148,7 @@ fn what_is_not_there_is_an_error() {
     assert!(matches!(unknown, Err(Error::Argument(_))), "{unknown:?}");
 
     let stream = ipc_bytes(Layout::Stream, None, &[numbers(0, 10)]);
-    let (_directory, path) = whole(&stream);
+    let (_directory, path) = file(&stream);
     assert!(matches!(footer_range(&path), Err(Error::Data { .. })));
     assert!(matches!(footer_range(Path::new("/nonexistent")), Err(Error::Io { .. })));
-}
-
-fn whole(bytes: &[u8]) -> (TempDir, std::path::PathBuf) {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("whole.feather");
-    fs::write(&path, bytes).unwrap();
-    (directory, path)
 }
