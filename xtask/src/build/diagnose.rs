@@ -33,8 +33,6 @@ const BROKEN_ARTIFACTS: [&str; 4] =
 
 /// Less than this, bytes, is no room for a library: the error was about space.
 const FULL: u64 = 64 << 20;
-/// How often a step is run again that failed because one of its processes was killed.
-const RERUNS: usize = 3;
 
 /// What a build was allowed: decides which remedies are left.
 #[derive(Debug, Clone, Copy)]
@@ -81,37 +79,6 @@ pub(crate) fn explain_end(watched: &Watched) -> String {
             human(unit.had)
         ),
         None => format!("the command ended with {}", watched.end),
-    }
-}
-
-/// Runs something to its end, and again when one of its processes was killed; `run` is told why it is run again.
-pub(crate) fn persist(mut run: impl FnMut(Option<String>) -> anyhow::Result<Watched>) -> anyhow::Result<Watched> {
-    let mut watched = run(None)?;
-    for _ in 0..RERUNS {
-        let Some(why) = was_murdered(&watched) else { break };
-        watched = run(Some(why))?.behind(watched);
-    }
-    Ok(watched)
-}
-
-/// Why a step failed that would succeed if it were run again: one of its processes was killed, and nothing is wrong with
-/// what it compiles. Compilers that are killed do not come to this: the governor runs them again itself.
-fn was_murdered(watched: &Watched) -> Option<String> {
-    let governed = &watched.governed;
-    if watched.end.succeeded() || watched.interrupted || governed.gave_up.is_some() {
-        return None;
-    }
-    if let End::Signal(9 | 15) = watched.end {
-        return Some(format!("it was ended by {}", watched.end));
-    }
-    if let Some(unit) = governed.lost.first() {
-        return Some(format!("the wrapper around the compiler of {unit} was killed"));
-    }
-    match find_death(watched) {
-        Death::Killed { oom: Oom::Confirmed, who, .. } if governed.is_there => {
-            Some(format!("{who} was killed by the kernel for want of memory"))
-        }
-        _ => None,
     }
 }
 
@@ -250,14 +217,14 @@ fn last_words(watched: &Watched) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::memory::{UnitKind, UnitName, UnitPeak};
     use crate::stream::{Artifacts, Governed};
 
-    fn watched(end: End, oom_kills: Option<u64>, tail: &[&str]) -> Watched {
+    pub(in crate::build) fn watched(end: End, oom_kills: Option<u64>, tail: &[&str]) -> Watched {
         Watched {
             end,
             wall: Duration::from_secs(60),
@@ -279,7 +246,7 @@ mod tests {
         Allowed { profile, jobs: 2 }
     }
 
-    const KILLED: &[&str] = &[
+    pub(in crate::build) const KILLED: &[&str] = &[
         "error: could not compile `polars-core` (lib)",
         "Caused by:",
         "  process didn't exit successfully: `rustc --crate-name polars_core` (signal: 9, SIGKILL: kill)",
@@ -348,19 +315,6 @@ mod tests {
         {
             assert!(text.contains(part), "{part} is missing in: {text}");
         }
-        assert_eq!(was_murdered(&given_up), None);
-    }
-
-    #[test]
-    fn only_what_would_succeed_is_run_again() {
-        let mut lost = watched(End::Code(101), Some(0), KILLED);
-        assert_eq!(was_murdered(&lost), None, "a governor has tried all there is");
-        lost.governed.lost.push("serde".into());
-        assert!(was_murdered(&lost).is_some_and(|why| why.contains("serde")));
-        lost.interrupted = true;
-        assert_eq!(was_murdered(&lost), None);
-        assert!(was_murdered(&watched(End::Signal(9), None, &[])).is_some(), "cargo itself");
-        assert_eq!(was_murdered(&watched(End::Code(101), Some(0), &["error[E0308]: mismatched types"])), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod environment;
 mod install;
 mod lock;
 mod plan;
+mod rerun;
 mod session;
 mod summary;
 
@@ -19,9 +20,10 @@ use crate::flags::BuildFlags;
 use crate::outcome::{Outcome, seconds};
 use crate::workspace::Workspace;
 
-pub(crate) use diagnose::{explain_end, persist};
+pub(crate) use diagnose::explain_end;
 pub(crate) use environment::{Change, harmless_environment};
 pub(crate) use plan::{least_memory, plan_jobs};
+pub(crate) use rerun::persist;
 use session::{Session, Step};
 
 /// One cargo run for the whole extension, then maturin.

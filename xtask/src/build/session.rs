@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::environment::{Change, harmless_environment};
 use super::lock::BuildLock;
 use super::plan::{Plan, least_memory, plan_jobs};
+use super::rerun::persist;
 use super::{diagnose, install};
 use crate::flags::BuildFlags;
 use crate::governor::Wishes;
@@ -93,7 +94,7 @@ impl<'a> Session<'a> {
         if proc::interrupted() {
             bail!("{name}: interrupted; run the same command again, it goes on where it was");
         }
-        let watched = diagnose::persist(|killed| {
+        let watched = persist(|killed| {
             if let Some(why) = killed {
                 self.say(&format!("note: {why}; running {name} again, it goes on where it was"));
             }

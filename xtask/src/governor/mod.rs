@@ -27,6 +27,7 @@
 //!
 //! Windows has neither the sockets nor the process groups that this stands on: builds run ungoverned there, and say so.
 
+pub(crate) mod budget;
 pub(crate) mod prediction;
 pub(crate) mod unit;
 
@@ -36,8 +37,6 @@ pub(crate) mod ledger;
 pub(crate) mod scheduler;
 pub(crate) mod simulation;
 
-#[cfg(unix)]
-mod budget;
 #[cfg(unix)]
 pub(crate) mod chain;
 #[cfg(unix)]
