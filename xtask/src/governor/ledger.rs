@@ -68,6 +68,8 @@ pub(crate) struct Ledger {
     write_error: Option<String>,
     /// Rows of `here` that were there before.
     opened_with: usize,
+    /// Rows of `here` that are worth another look at the habits.
+    look_again_at: usize,
 }
 
 /// What holds for units in general, as far as those in the ledger show it.
@@ -97,6 +99,10 @@ const SEED: &str = include_str!("seed-ledger.jsonl");
 const MARGINS: RangeInclusive<f64> = 0.03..=0.15;
 /// Another machine has another allocator's arenas, page size and linker.
 const SEED_MARGINS: RangeInclusive<f64> = 0.05..=0.25;
+/// New rows after which habits are looked at again: so many, and this part of all that there are. A first build learns
+/// early how far this machine is from the seed's, and a large one does not look all the time.
+const NEW_ROWS: usize = 8;
+const NEW_ROWS_SHARE: usize = 8;
 /// On top of what each known difference is worth.
 const RELATIVE_MARGIN: f64 = 0.15;
 
@@ -120,6 +126,7 @@ impl Ledger {
             tails: HashMap::new(),
             model: OnceCell::new(),
             opened_with: 0,
+            look_again_at: 0,
             write_error: compacted.err().map(|error| format!("{error:#}")),
         };
         ledger.opened_with = ledger.here.rows.len();
@@ -170,13 +177,23 @@ impl Ledger {
             self.write_error = Some(format!("cannot write {}: {error}", self.path.display()));
         }
         self.here.push(measurement.clone());
+        if self.here.rows.len() >= self.look_again_at {
+            self.learn();
+        }
     }
 
-    /// Takes what was recorded since into account for margins, tails and estimates of others, too.
-    pub(crate) fn refresh(&mut self) {
-        self.habits = Habits::of(&self.here, &self.seed);
+    /// Takes what was recorded since into account for tails and estimates of others, too.
+    fn refresh(&mut self) {
+        self.learn();
         self.tails = graph::tails_of([&self.seed, &self.here]);
         self.model = OnceCell::new();
+    }
+
+    /// How far predictions are off on this machine.
+    fn learn(&mut self) {
+        self.habits = Habits::of(&self.here, &self.seed);
+        let rows = self.here.rows.len();
+        self.look_again_at = rows + NEW_ROWS.max(rows / NEW_ROWS_SHARE);
     }
 
     /// The longest chain of units that waited for one another, of those recorded since it was opened, seconds.

@@ -155,6 +155,22 @@ fn the_margin_comes_from_what_was_measured_twice() {
 }
 
 #[test]
+fn a_first_build_learns_how_far_the_seed_is_off() {
+    let folder = Folder::new("learns");
+    let named = |n: u64, mib| measured(&format!("p{n}"), mib, 1.0);
+    let seeded: Vec<Measurement> = (0..20).map(|n| named(n, 100)).collect();
+    for (taken, expected) in [(100, 105), (112, 112), (150, 125), (60, 105)] {
+        let _ = std::fs::remove_file(folder.ledger());
+        let mut ledger = Ledger::with_seed(&folder.ledger(), &seed(&seeded));
+        let late = |ledger: &Ledger| mib(ledger.predict(&identity("p19"), unasked).peak);
+        (0..7).for_each(|n| ledger.record(&named(n, taken)));
+        assert_eq!(late(&ledger), 110, "too few to say");
+        ledger.record(&named(7, taken));
+        assert_eq!(late(&ledger), expected, "{taken} where the seed says 100");
+    }
+}
+
+#[test]
 fn thread_cost_is_measured_and_taken_off() {
     let folder = Folder::new("threads");
     let with = |package, mib, threads| Measurement { threads, ..measured(package, mib, 1.0) };
