@@ -1,5 +1,6 @@
 //! LZ4 frames: <https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md>. The blocks in them are liblz4's affair, which
-//! Polars links as well, but for those of offsets ([`super::lz4_offsets`]).
+//! Polars links as well, but for those of offsets ([`super::lz4_offsets`]) and, to
+//! be written, of long repetitions ([`super::lz4_runs`]).
 
 use std::ffi::c_int;
 
@@ -11,7 +12,7 @@ use xxhash_rust::xxh32::xxh32;
 
 use super::frame::Source;
 use super::input::Input;
-use super::lz4_offsets;
+use super::{lz4_offsets, lz4_runs};
 use crate::error::Result;
 
 /// What stands before the blocks of a frame.
@@ -226,11 +227,12 @@ pub(crate) fn append_block(bytes: &[u8], frame: &mut Vec<u8>) {
     let start = frame.len();
     let body = start + BLOCK_HEADER;
     frame.resize(body, 0);
-    let mut is_smaller = lz4_offsets::compress(bytes, frame) && frame.len() - body < bytes.len();
-    if !is_smaller {
-        frame.truncate(body);
-        is_smaller = compress_any(bytes, frame);
-    }
+    let is_smaller = lz4_runs::compress(bytes, frame)
+        || lz4_offsets::compress(bytes, frame) && frame.len() - body < bytes.len()
+        || {
+            frame.truncate(body);
+            compress_any(bytes, frame)
+        };
     let mut header = (frame.len() - body) as u32;
     if !is_smaller {
         frame.extend_from_slice(bytes);
@@ -242,15 +244,20 @@ pub(crate) fn append_block(bytes: &[u8], frame: &mut Vec<u8>) {
 /// Appends `bytes`, whatever they are, compressed by liblz4; false, with nothing appended, where they do not get smaller.
 pub(super) fn compress_any(bytes: &[u8], block: &mut Vec<u8>) -> bool {
     let start = block.len();
-    // There is no use for more room.
-    block.resize(start + bytes.len(), 0);
-    let len = c_len(bytes.len());
-    // SAFETY: `bytes` is valid for `len`, and so is the block from `start` on.
-    let written = unsafe { LZ4_compress_default(bytes.as_ptr().cast(), block[start..].as_mut_ptr().cast(), len, len) };
+    // Room for whatever it comes to: liblz4 then does not look where it ends. Most of it is never touched, which is why
+    // it is not filled with zeros first.
+    let most = longest_block(bytes.len());
+    block.reserve(most);
+    let (len, room) = (c_len(bytes.len()), block.spare_capacity_mut());
+    // SAFETY: `bytes` is valid for `len`, and `room` for writes of `most`, which was reserved.
+    let written = unsafe { LZ4_compress_default(bytes.as_ptr().cast(), room.as_mut_ptr().cast(), len, c_len(most)) };
     let written = usize::try_from(written).unwrap_or(0);
-    let is_smaller = written > 0 && written < bytes.len();
-    block.truncate(start + if is_smaller { written } else { 0 });
-    is_smaller
+    if written == 0 || written >= bytes.len() {
+        return false;
+    }
+    // SAFETY: liblz4 has written so many, which are at most `most`.
+    unsafe { block.set_len(start + written) };
+    true
 }
 
 /// liblz4 counts with C's integers; blocks are far shorter.

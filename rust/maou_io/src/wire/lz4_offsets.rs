@@ -4,8 +4,6 @@
 //! is to read what was written a moment ago, in two parts, and the processor waits until it is there; more than half of the
 //! time to read HCPE records was spent so. Here the last eight bytes stay in a register. To make such blocks needs no search
 //! either.
-//!
-//! <https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md>
 
 mod decode;
 mod encode;
@@ -13,8 +11,5 @@ mod encode;
 pub(super) use decode::decompress;
 pub(super) use encode::compress;
 
-/// Lengths that a token cannot hold are this and what follows.
-const LONG: usize = 15;
-const SHORTEST_MATCH: usize = 4;
 /// Other sequences that a block may begin with.
 const OTHERS_AT_FIRST: usize = 32;

@@ -16,6 +16,8 @@ mod joint;
 mod layout;
 mod lz4;
 mod lz4_offsets;
+mod lz4_runs;
+mod lz4_sequence;
 mod mapping;
 mod message;
 mod outline;

@@ -1,6 +1,7 @@
 //! Blocks into numbers.
 
-use super::{LONG, OTHERS_AT_FIRST, SHORTEST_MATCH};
+use super::super::lz4_sequence::{LONG, SHORTEST_MATCH};
+use super::OTHERS_AT_FIRST;
 
 /// A literal, and seven bytes from eight bytes back: token, literal, offset.
 const ONE_CHANGED: u64 = 0x0008_0013;

@@ -1,6 +1,7 @@
 //! Numbers into blocks.
 
-use super::{LONG, OTHERS_AT_FIRST, SHORTEST_MATCH};
+use super::super::lz4_sequence::{Match, SHORTEST_MATCH, put};
+use super::OTHERS_AT_FIRST;
 
 /// Bytes of a number, and how far back each finds the one before.
 const WIDTH: usize = 8;
@@ -69,7 +70,8 @@ impl Encoder<'_> {
         if self.literals == 1 && len == WIDTH - 1 {
             self.block.extend_from_slice(&[0x13, self.content[self.from], WIDTH as u8, 0]);
         } else {
-            put(self.block, &self.content[self.from..self.from + self.literals], Some(len));
+            let found = Match { offset: WIDTH, len };
+            put(self.block, &self.content[self.from..self.from + self.literals], Some(found));
         }
         self.from += self.literals + len;
         self.literals = 0;
@@ -101,28 +103,6 @@ impl Encoder<'_> {
     fn number(&self, at: usize) -> u64 {
         u64::from_le_bytes(self.numbers[at])
     }
-}
-
-/// Literals, and how many bytes follow from eight bytes back; nothing after the last.
-fn put(block: &mut Vec<u8>, literals: &[u8], len: Option<usize>) {
-    let more = len.map_or(0, |len| len - SHORTEST_MATCH);
-    block.push((literals.len().min(LONG) << 4 | more.min(LONG)) as u8);
-    put_rest(block, literals.len());
-    block.extend_from_slice(literals);
-    if len.is_some() {
-        block.extend_from_slice(&[WIDTH as u8, 0]);
-        put_rest(block, more);
-    }
-}
-
-/// What of a length is not in the token.
-fn put_rest(block: &mut Vec<u8>, length: usize) {
-    let Some(mut rest) = length.checked_sub(LONG) else { return };
-    while rest >= 255 {
-        block.push(255);
-        rest -= 255;
-    }
-    block.push(rest as u8);
 }
 
 #[cfg(test)]
