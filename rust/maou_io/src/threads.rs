@@ -2,16 +2,19 @@
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 /// What [`set_threads`] was given; 0: as many as there are processors.
 static BUDGET: AtomicUsize = AtomicUsize::new(0);
+/// Found out once: the standard library reads files of the control group for it, each time.
+static PROCESSORS: OnceLock<usize> = OnceLock::new();
 
 /// Bytes below which a second thread costs more than it brings: starting one takes what copying this much does.
 const WORTH_A_THREAD: usize = 1 << 20;
 
-/// Has each later call use at most `threads` threads; 0 is as many as this process has processors, which is the default.
+/// Has each later call use at most `threads` threads; 0 is as many as this process had processors at its first call, which
+/// is the default.
 ///
 /// ```
 /// maou_io::set_threads(1);
@@ -26,7 +29,7 @@ pub fn set_threads(threads: usize) {
 /// The threads that a call may use now.
 pub fn threads() -> usize {
     match BUDGET.load(Ordering::Relaxed) {
-        0 => thread::available_parallelism().map_or(1, NonZero::get),
+        0 => *PROCESSORS.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get)),
         threads => threads,
     }
 }
