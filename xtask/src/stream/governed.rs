@@ -13,6 +13,8 @@ pub(crate) struct Governed {
     pub(crate) peak_anon: u64,
     pub(crate) peak_at: Duration,
     pub(crate) units: Vec<UnitPeak>,
+    /// Those of them that came to a good end.
+    pub(crate) compiled: usize,
     /// Units that were killed and started again, by name.
     pub(crate) retried: Vec<String>,
     pub(crate) evictions: usize,
@@ -36,6 +38,7 @@ impl Governed {
                 None
             }
             Event::Ended(ended) => {
+                self.compiled += usize::from(ended.code == 0);
                 self.units.push(unit_peak(&ended, at));
                 None
             }
@@ -77,6 +80,7 @@ impl Governed {
             (self.peak_anon, self.peak_at) = (earlier.peak_anon, earlier.peak_at);
         }
         self.units.extend(earlier.units);
+        self.compiled += earlier.compiled;
         self.retried.extend(earlier.retried);
         self.evictions += earlier.evictions;
         self
