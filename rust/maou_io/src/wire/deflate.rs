@@ -8,6 +8,7 @@ use std::thread;
 use arrow_buffer::Buffer;
 
 use super::lz4::{self, BLOCK_SIZE, FRAME_END, FRAME_START};
+use super::spare::Spare;
 use crate::threads;
 
 /// A part of a buffer that becomes one block, with what stands before and behind it.
@@ -24,11 +25,10 @@ struct Job<'a> {
 /// Jobs that have been done and not been written, and those that wait: at most this many for each thread, so that a slow
 /// disk does not fill the memory.
 const AHEAD: usize = 4;
-/// Memory of earlier calls for compressed blocks: fresh pages would cost a save of some megabytes a tenth of its time.
-static SPARE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+/// Memory for compressed blocks.
+static SPARE: Spare<Vec<u8>> = Spare::new();
 /// What is kept of it for each thread: the block that is made, and one that is written.
 const KEPT: usize = 2;
-
 /// Bytes of a buffer below which no compression can pay for its frame.
 const TINY: usize = 32;
 /// In place of a size: the buffer is stored as it is.
@@ -50,13 +50,13 @@ pub(crate) fn compress(buffers: &[Buffer], mut write: impl FnMut(&[u8]) -> io::R
         write(&[0; ALIGNMENT][..padding])
     };
     if threads == 1 {
-        let mut frame = threads::locked(&SPARE).pop().unwrap_or_default();
+        let mut frame = SPARE.take();
         for job in &jobs {
             frame.clear();
             job.run(&mut frame);
             put(job, &frame)?;
         }
-        keep(vec![frame]);
+        SPARE.give(frame, KEPT);
         return Ok(lens);
     }
     let line = Line::new(&jobs, threads * AHEAD);
@@ -71,14 +71,7 @@ pub(crate) fn compress(buffers: &[Buffer], mut write: impl FnMut(&[u8]) -> io::R
         line.end();
         written
     })?;
-    keep(line.into_spare());
     Ok(lens)
-}
-
-fn keep(frames: Vec<Vec<u8>>) {
-    let mut spare = threads::locked(&SPARE);
-    let room = (threads::threads() * KEPT).saturating_sub(spare.len());
-    spare.extend(frames.into_iter().take(room));
 }
 
 /// As many bytes as `len` and what pads it.
@@ -133,8 +126,6 @@ struct State {
     taken: usize,
     /// Those from `taken` on, where they are done.
     done: VecDeque<Option<Vec<u8>>>,
-    /// Memory to be used again.
-    spare: Vec<Vec<u8>>,
     ended: bool,
 }
 
@@ -150,8 +141,7 @@ impl State {
 
 impl<'a> Line<'a> {
     fn new(jobs: &'a [Job<'a>], ahead: usize) -> Self {
-        let spare = std::mem::take(&mut *threads::locked(&SPARE));
-        let state = State { next: 0, taken: 0, done: VecDeque::new(), spare, ended: false };
+        let state = State { next: 0, taken: 0, done: VecDeque::new(), ended: false };
         Self { jobs, ahead, state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -176,8 +166,8 @@ impl<'a> Line<'a> {
                 self.changed.notify_all();
                 drop(state);
                 put(job, &frame)?;
+                SPARE.give(frame, KEPT);
                 state = self.lock();
-                state.spare.push(frame);
             } else if state.next < self.jobs.len() && state.next < state.taken + self.ahead {
                 state = self.run_next(state);
             } else {
@@ -190,8 +180,8 @@ impl<'a> Line<'a> {
     fn run_next<'b>(&'b self, mut state: MutexGuard<'b, State>) -> MutexGuard<'b, State> {
         let index = state.next;
         state.next += 1;
-        let mut frame = state.spare.pop().unwrap_or_default();
         drop(state);
+        let mut frame = SPARE.take();
         frame.clear();
         self.jobs[index].run(&mut frame);
         let mut state = self.lock();
@@ -203,10 +193,6 @@ impl<'a> Line<'a> {
         state.done[place] = Some(frame);
         self.changed.notify_all();
         state
-    }
-
-    fn into_spare(self) -> Vec<Vec<u8>> {
-        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).spare
     }
 
     fn end(&self) {

@@ -1,11 +1,10 @@
 //! Buffers from a file into memory, decompressed, on as many threads as are worth it.
 
-use std::sync::Mutex;
-
 use super::frame::Source;
 use super::input::Input;
 use super::lz4::{self, BLOCK_HEADER, Block, CHECKSUM, Decoder, Header, LONGEST_HEADER};
 use super::output::{Output, Room};
+use super::spare::Spare;
 use crate::error::Result;
 use crate::threads;
 
@@ -49,8 +48,7 @@ struct Scratch {
     staged: Vec<u8>,
 }
 
-/// Those that no thread uses now.
-static SPARE: Mutex<Vec<Scratch>> = Mutex::new(Vec::new());
+static SPARE: Spare<Scratch> = Spare::new();
 /// Bytes of the largest that is kept.
 const KEPT: usize = 4 << 20;
 
@@ -184,16 +182,15 @@ fn run(source: &Source, scratch: &mut Scratch, past_cache: bool, task: Task<'_>)
 
 impl Borrowed {
     fn new() -> Self {
-        Self(threads::locked(&SPARE).pop().unwrap_or_default())
+        Self(SPARE.take())
     }
 }
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
         let scratch = std::mem::take(&mut self.0);
-        let mut spare = threads::locked(&SPARE);
-        if spare.len() < threads::threads() && scratch.input.memory() <= KEPT {
-            spare.push(scratch);
+        if scratch.input.memory() <= KEPT {
+            SPARE.give(scratch, 1);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! LZ4 frames: <https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md>. The blocks in them are liblz4's affair, which
-//! Polars links as well, but for those of offsets ([`super::lz4_offsets`]) and, to
-//! be written, of long repetitions ([`super::lz4_runs`]).
+//! Polars links as well, but for those of offsets ([`super::lz4_offsets`]) and, where they are made, of long repetitions
+//! ([`super::lz4_runs`]).
 
 use std::ffi::c_int;
 
@@ -37,6 +37,9 @@ pub(crate) enum Block {
     Stored(usize),
     End,
 }
+
+/// Appends content to a block; false, with anything appended, where it is not made for that content.
+type Compressor = fn(&[u8], &mut Vec<u8>) -> bool;
 
 /// The longest header: magic, flags, content size, dictionary id, checksum.
 pub(crate) const LONGEST_HEADER: usize = 4 + 2 + 8 + 4 + 1;
@@ -227,21 +230,22 @@ pub(crate) fn append_block(bytes: &[u8], frame: &mut Vec<u8>) {
     let start = frame.len();
     let body = start + BLOCK_HEADER;
     frame.resize(body, 0);
-    let is_smaller = lz4_runs::compress(bytes, frame)
-        || lz4_offsets::compress(bytes, frame) && frame.len() - body < bytes.len()
-        || {
-            frame.truncate(body);
-            compress_any(bytes, frame)
-        };
-    let mut header = (frame.len() - body) as u32;
-    if !is_smaller {
+    let compressors: [Compressor; 3] = [lz4_runs::compress, lz4_offsets::compress, compress_any];
+    let is_smaller = compressors.into_iter().any(|compress| {
+        frame.truncate(body);
+        compress(bytes, frame) && frame.len() - body < bytes.len()
+    });
+    let header = if is_smaller {
+        (frame.len() - body) as u32
+    } else {
+        frame.truncate(body);
         frame.extend_from_slice(bytes);
-        header = bytes.len() as u32 | STORED;
-    }
+        bytes.len() as u32 | STORED
+    };
     frame[start..body].copy_from_slice(&header.to_le_bytes());
 }
 
-/// Appends `bytes`, whatever they are, compressed by liblz4; false, with nothing appended, where they do not get smaller.
+/// Appends `bytes`, whatever they are, compressed by liblz4; false where it cannot.
 pub(super) fn compress_any(bytes: &[u8], block: &mut Vec<u8>) -> bool {
     let start = block.len();
     // Room for whatever it comes to: liblz4 then does not look where it ends. Most of it is never touched, which is why
@@ -252,12 +256,9 @@ pub(super) fn compress_any(bytes: &[u8], block: &mut Vec<u8>) -> bool {
     // SAFETY: `bytes` is valid for `len`, and `room` for writes of `most`, which was reserved.
     let written = unsafe { LZ4_compress_default(bytes.as_ptr().cast(), room.as_mut_ptr().cast(), len, c_len(most)) };
     let written = usize::try_from(written).unwrap_or(0);
-    if written == 0 || written >= bytes.len() {
-        return false;
-    }
     // SAFETY: liblz4 has written so many, which are at most `most`.
     unsafe { block.set_len(start + written) };
-    true
+    written > 0
 }
 
 /// liblz4 counts with C's integers; blocks are far shorter.

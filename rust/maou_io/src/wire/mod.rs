@@ -26,6 +26,7 @@ mod realign;
 mod region;
 mod rope;
 mod rows;
+mod spare;
 mod stream;
 
 pub(crate) use body::{Body, Plan, load, load_all, prefixes};

@@ -1,12 +1,12 @@
 //! Numbers into blocks.
 
-use super::super::lz4_sequence::{Match, SHORTEST_MATCH, put};
+use super::super::lz4_sequence::{FARTHEST, Match, NO_MATCH_BEGINS, SHORTEST_MATCH, put};
 use super::OTHERS_AT_FIRST;
 
 /// Bytes of a number, and how far back each finds the one before.
 const WIDTH: usize = 8;
-/// Numbers at the end that are left as they are: no match may begin in the last twelve bytes.
-const AS_THEY_ARE: usize = 2;
+/// Numbers at the end that are left as they are.
+const AS_THEY_ARE: usize = NO_MATCH_BEGINS.div_ceil(WIDTH);
 
 /// Content of which sequences are made.
 struct Encoder<'a> {
@@ -92,7 +92,7 @@ impl Encoder<'_> {
     /// are `period` numbers back as well.
     fn repeats(&self, period: usize) -> bool {
         let at = self.at;
-        let is_far = period > 1 && period <= at && period * WIDTH <= usize::from(u16::MAX) && at + 1 < self.end;
+        let is_far = period > 1 && period <= at && period * WIDTH <= FARTHEST && at + 1 < self.end;
         is_far
             && self.number(at) >> 16 == self.number(at - period) >> 16
             && self.number(at + 1) as u8 == self.number(at + 1 - period) as u8
