@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::diagnose::{Death, Oom, find_death};
 use crate::governor::budget::budget;
+use crate::governor::scheduler::ONE_WAIT_S;
 use crate::memory::{self, human};
 use crate::proc::{self, End};
 use crate::stream::Watched;
@@ -16,15 +17,15 @@ const FRUITLESS: usize = 3;
 const ENOUGH: u64 = 128 << 20;
 /// A cage that small has other worries.
 const ENOUGH_SHARE: u64 = 4;
-/// How long other programs are waited for to give memory back: as long as one unit waits.
-const PATIENCE: Duration = Duration::from_secs(45);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Runs something to its end, and again when one of its processes was killed; `run` is told why it is run again.
 pub(crate) fn persist(mut run: impl FnMut(Option<String>) -> anyhow::Result<Watched>) -> anyhow::Result<Watched> {
     let mut watched = run(None)?;
     let mut fruitless = 0;
-    while let Some(why) = was_murdered(&watched) {
+    while fruitless < FRUITLESS
+        && let Some(why) = was_murdered(&watched)
+    {
         if watched.oom_kills.is_some_and(|kills| kills > 0) {
             wait_for_memory();
         }
@@ -35,9 +36,6 @@ pub(crate) fn persist(mut run: impl FnMut(Option<String>) -> anyhow::Result<Watc
         let again = run(Some(why))?;
         fruitless = if again.governed.compiled == 0 { fruitless + 1 } else { 0 };
         watched = again.behind(watched);
-        if fruitless == FRUITLESS {
-            break;
-        }
     }
     Ok(watched)
 }
@@ -63,16 +61,16 @@ fn was_murdered(watched: &Watched) -> Option<String> {
     }
 }
 
-/// Nothing of ours is left that could be asked to make room: what is full is full of others.
+/// Nothing of ours is left that could be asked to make room: what is full is full of others. They are waited for as long as
+/// by one unit.
 fn wait_for_memory() {
     let mut sensor = memory::sensor(memory::Sensing::best());
-    let enough = |limit: u64| ENOUGH.min(limit / ENOUGH_SHARE);
     let begun = Instant::now();
     let mut said = false;
-    while begun.elapsed() < PATIENCE && !proc::interrupted() {
+    while begun.elapsed().as_secs_f64() < ONE_WAIT_S && !proc::interrupted() {
         let machine = sensor.snapshot();
         let free = budget(&machine, 0, None).headroom;
-        if free >= enough(machine.limit) {
+        if free >= ENOUGH.min(machine.limit / ENOUGH_SHARE) {
             break;
         }
         if !std::mem::replace(&mut said, true) {

@@ -40,6 +40,7 @@
 
 use super::prediction::Prediction;
 use queue::Queue;
+pub(crate) use retry::ONE_WAIT_S;
 use unit::{Running, Unit};
 
 mod admit;

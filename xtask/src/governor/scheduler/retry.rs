@@ -9,7 +9,7 @@ const GENTLEST: u32 = 4;
 /// From what a killed unit held to what is predicted of it next.
 const RAISE_PERCENT: u64 = 110;
 /// How long one unit waits for other programs to give memory back, and all units of a build together, seconds.
-const ONE_WAIT_S: f64 = 45.0;
+pub(crate) const ONE_WAIT_S: f64 = 45.0;
 const ALL_WAITS_S: f64 = 300.0;
 
 /// Others have taken what is worth waiting for when it is this part of what is needed: pages of files come and go.
