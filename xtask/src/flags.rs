@@ -215,11 +215,14 @@ fn no_leftovers(command: &str, arguments: Arguments) -> Result<(), UsageError> {
     let leftovers = arguments.finish();
     let Some(first) = leftovers.first().map(|first| first.to_string_lossy().into_owned()) else { return Ok(()) };
     let page = page(command)?;
-    let hint = closest(&first, known_flags(page)).map(|flag| format!("; did you mean `{flag}`?")).unwrap_or_default();
-    Err(UsageError::new(format!(
-        "`cargo xtask {command}` does not know `{first}`{hint}\nusage: cargo xtask {command} {}",
-        page.usage
-    )))
+    let what = if known_flags(page).any(|flag| flag == first) {
+        format!("cannot use `{first}` here: it is given twice, or belongs to another form of the command")
+    } else {
+        let hint =
+            closest(&first, known_flags(page)).map(|flag| format!("; did you mean `{flag}`?")).unwrap_or_default();
+        format!("does not know `{first}`{hint}")
+    };
+    Err(UsageError::new(format!("`cargo xtask {command}` {what}\nusage: cargo xtask {command} {}", page.usage)))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
@@ -256,6 +259,7 @@ mod tests {
         assert!(message("biuld").contains("did you mean `cargo xtask build`?"));
         assert!(message("build --profle dev").contains("did you mean `--profile`?"));
         assert!(message("verify extra").contains("does not know `extra`"));
+        assert!(message("build --jobs 2 --jobs 3").contains("cannot use `--jobs` here: it is given twice"));
         assert!(message("--nonsense").contains("unknown option `--nonsense`"));
     }
 
