@@ -135,7 +135,11 @@ impl<'a> Monitor<'a> {
             let closed = match output.recv_timeout(wait) {
                 Ok(chunk) => {
                     self.view.relay(chunk, output);
-                    continue;
+                    if Instant::now() < next_sample {
+                        continue;
+                    }
+                    // One that never stops talking is looked at, and hears Ctrl-C, all the same.
+                    false
                 }
                 Err(RecvTimeoutError::Timeout) => false,
                 Err(RecvTimeoutError::Disconnected) => {

@@ -1,7 +1,7 @@
 //! Passes on what a watched command prints, line by line, so that the picture can stand below it.
 
 use std::io::{BufRead as _, BufReader, Read};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
 use crate::proc::Group;
@@ -19,9 +19,12 @@ pub(super) enum Stream {
     Stderr,
 }
 
+/// Lines that wait to be printed: one that talks faster than the terminal waits, and does not fill our memory.
+const WAITING: usize = 256;
+
 /// Reads what is piped of `group`. The channel closes when the pipes do; at once where there are none.
 pub(super) fn read(group: &mut Group) -> Receiver<Chunk> {
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mpsc::sync_channel(WAITING);
     let child = group.child_mut();
     if let Some(pipe) = child.stdout.take() {
         let sender = sender.clone();
@@ -33,7 +36,7 @@ pub(super) fn read(group: &mut Group) -> Receiver<Chunk> {
     receiver
 }
 
-fn read_lines(pipe: impl Read, stream: Stream, sender: &Sender<Chunk>) {
+fn read_lines(pipe: impl Read, stream: Stream, sender: &SyncSender<Chunk>) {
     let mut reader = BufReader::new(pipe);
     loop {
         let mut bytes = Vec::new();
@@ -50,7 +53,7 @@ mod tests {
 
     #[test]
     fn lines_stay_whole_and_bytes_stay_bytes() {
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = mpsc::sync_channel(WAITING);
         read_lines(&b"one\n\xff two\nthe end"[..], Stream::Stderr, &sender);
         drop(sender);
         let lines: Vec<_> = receiver.iter().map(|chunk| chunk.bytes).collect();
