@@ -91,11 +91,12 @@ fn cargo(workspace: &Workspace, flags: &CheckFlags, name: &str, arguments: &[&st
     if flags.build.offline && arguments[0] != "fmt" {
         command.env("CARGO_NET_OFFLINE", "true");
     }
-    if let Some(jobs) = flags.build.jobs {
-        command.env("CARGO_BUILD_JOBS", jobs.to_string());
-    }
     for change in build::harmless_environment() {
         change.apply(&mut command);
+    }
+    // Behind what was taken out of the environment, which may be a number of jobs too.
+    if let Some(jobs) = flags.build.jobs {
+        command.env("CARGO_BUILD_JOBS", jobs.to_string());
     }
     Check { name: name.to_owned(), command }
 }

@@ -81,6 +81,8 @@ impl Venv {
         let venv = Venv::at(&workspace.root);
         match ask(&venv.python) {
             Some(found) if found.version >= OLDEST => {}
+            // It was asked while we were told to end, which ends it as well.
+            _ if proc::interrupted() => bail!("interrupted; run the same command again"),
             _ => venv.make(say)?,
         }
         let requirements = workspace.root.join(needs.file());

@@ -49,9 +49,10 @@ impl<'a> Session<'a> {
     pub(super) fn open(workspace: &'a Workspace, flags: &'a BuildFlags) -> anyhow::Result<Self> {
         let profile = workspace.profile(flags)?;
         let mut sensor = memory::sensor(memory::Sensing::best());
-        let machine = sensor.snapshot();
-        check_memory_flag(flags.memory, machine.limit)?;
+        check_memory_flag(flags.memory, sensor.snapshot().limit)?;
         let lock = BuildLock::take(&workspace.own_files(), &mut |line| say!("{line}"))?;
+        // Now, and not before another build of this checkout has ended.
+        let machine = sensor.snapshot();
         let folder = RunFolder::create(&workspace.own_files())?;
         let plan = plan_jobs(flags.jobs, flags.memory, &machine, &profile);
         let watcher = Watcher::new(sensor, folder.open_log(), &workspace.target);
