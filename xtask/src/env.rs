@@ -31,6 +31,7 @@ pub(crate) const MAKE_FLAGS: [&str; 3] = [CARGO_MAKEFLAGS, "MAKEFLAGS", "MFLAGS"
 pub(crate) const CARGO_PKG_NAME: &str = "CARGO_PKG_NAME";
 pub(crate) const CARGO_PKG_VERSION: &str = "CARGO_PKG_VERSION";
 pub(crate) const CARGO_TARGET_DIR: &str = "CARGO_TARGET_DIR";
+pub(crate) const CARGO_BUILD_TARGET_DIR: &str = "CARGO_BUILD_TARGET_DIR";
 pub(crate) const CARGO_MANIFEST_DIR: &str = "CARGO_MANIFEST_DIR";
 pub(crate) const RUSTUP_TOOLCHAIN: &str = "RUSTUP_TOOLCHAIN";
 /// What rustc's allocator reads.
@@ -97,6 +98,11 @@ pub(crate) fn temporary_folder() -> PathBuf {
 /// A variable that is set and not empty, as text; what is not UTF-8 is shown with replacement characters.
 pub(crate) fn text(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
+}
+
+/// A variable that is set, if only to nothing.
+pub(crate) fn raw(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }
 
 /// A variable that holds a path.

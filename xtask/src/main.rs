@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod cage;
+mod cargo_config;
 mod checks;
 mod clean;
 mod disk;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use cargo_metadata::{CrateType, Metadata, MetadataCommand, Package};
 
-use crate::env;
 use crate::flags::{self, BuildFlags};
 use crate::outcome::UsageError;
+use crate::{cargo_config, env};
 
 #[derive(Debug)]
 pub(crate) struct Workspace {
@@ -78,7 +78,7 @@ impl Workspace {
 
     pub(crate) fn locate() -> anyhow::Result<Places> {
         let root = root()?;
-        let target = env::path(env::CARGO_TARGET_DIR).map_or_else(|| root.join("target"), |path| root.join(path));
+        let target = target_directory(&root);
         Ok(Places { root, target })
     }
 
@@ -132,6 +132,13 @@ impl Workspace {
         }
         metadata_command(&self.root).other_options(options).exec().context("cannot resolve the dependency graph")
     }
+}
+
+/// The target directory of the workspace at `root`, as cargo would say.
+fn target_directory(root: &Path) -> PathBuf {
+    let named = env::path(env::CARGO_TARGET_DIR).or_else(|| env::path(env::CARGO_BUILD_TARGET_DIR));
+    let configured = || Some(cargo_config::setting(root, "build.target-dir")?.path());
+    named.map(|path| root.join(path)).or_else(configured).unwrap_or_else(|| root.join("target"))
 }
 
 /// What xtask writes, below the target directory.
