@@ -232,6 +232,8 @@ pub(crate) struct Totals {
     pub(crate) critical_path_s: f64,
     /// Anonymous memory of each unit over its time, summed, MiB seconds.
     pub(crate) memory_time: f64,
+    /// Processes that the kernel killed for want of memory in this step, neither units nor decoys.
+    pub(crate) unexplained_kills: u64,
 }
 
 impl Totals {
@@ -244,7 +246,7 @@ impl Totals {
     fn fields(&self) -> Value {
         json!({
             "cpu_s": rounded(self.cpu_s, 10.0), "critical_path_s": rounded(self.critical_path_s, 10.0),
-            "memory_time_mib_s": rounded(self.memory_time, 1.0),
+            "memory_time_mib_s": rounded(self.memory_time, 1.0), "unexplained_kills": self.unexplained_kills,
         })
     }
 
@@ -253,6 +255,7 @@ impl Totals {
             cpu_s: value["cpu_s"].as_f64()?,
             critical_path_s: value["critical_path_s"].as_f64()?,
             memory_time: value["memory_time_mib_s"].as_f64()?,
+            unexplained_kills: value["unexplained_kills"].as_u64()?,
         })
     }
 }
@@ -377,7 +380,7 @@ mod tests {
             Event::GaveUp(GaveUp { unit: "a".into(), opt_level: "0".into(), need: 2 << 20, ..GaveUp::default() }),
             Event::Waits { unit: "a".into(), need: 2 << 20, headroom: 1 << 20 },
             Event::Lost { ticket: 3, unit: "a".into() },
-            Event::Synced(Totals { cpu_s: 2.5, critical_path_s: 1.5, memory_time: 3.0 }),
+            Event::Synced(Totals { cpu_s: 2.5, critical_path_s: 1.5, memory_time: 3.0, unexplained_kills: 1 }),
             Event::Note { text: "the disk is full".into() },
         ] {
             assert_eq!(Event::parse(&event.to_line(1.25)), Some((1.25, event)));

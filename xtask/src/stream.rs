@@ -79,6 +79,8 @@ const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 const PIPE_GRACE: Duration = Duration::from_secs(2);
 /// Between two looks at a step that has closed its pipes and not ended.
 const CLOSED_POLL: Duration = Duration::from_millis(2);
+/// Between two looks at one without pipes, which runs for long.
+const OPEN_POLL: Duration = Duration::from_millis(20);
 const TAIL_LINES: usize = 60;
 /// Characters of a line that people are shown.
 const LONGEST_LINE: usize = 400;
@@ -169,7 +171,7 @@ impl Watcher {
         loop {
             let closed = running.collected.closed >= running.collected.streams;
             let wait = next_sample.saturating_duration_since(Instant::now());
-            let wait = if closed { wait.min(CLOSED_POLL) } else { wait };
+            let wait = if closed { wait.min(running.collected.poll_interval()) } else { wait };
             match self.messages.recv_timeout(wait) {
                 Ok(Message::Said(number, said)) if number == running.number => self.take(said, running),
                 Ok(Message::Said(..)) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
@@ -243,7 +245,7 @@ impl Watcher {
                     running.governed.totals = Some(totals);
                     return;
                 }
-                Message::Governor(None) => return,
+                Message::Governor(None) => return self.governor_died(),
                 Message::Governor(event) => self.hear(event, running),
                 Message::Said(..) => {}
             }
@@ -320,6 +322,11 @@ impl std::fmt::Debug for Watcher {
 }
 
 impl Collected {
+    /// How often to ask a step that no pipe tells of whether it has ended.
+    fn poll_interval(&self) -> Duration {
+        if self.streams == 0 { OPEN_POLL } else { CLOSED_POLL }
+    }
+
     fn remember(&mut self, line: &str) {
         if self.tail.len() == TAIL_LINES {
             self.tail.pop_front();

@@ -98,12 +98,21 @@ pub(crate) fn find_death(watched: &Watched) -> Death {
     }
     match watched.end {
         End::Signal(_) => Death::Killed { who: "cargo".into(), signal: watched.end.to_string(), oom },
-        End::Code(_) if oom == Oom::Confirmed => {
+        End::Code(_) if killed_unseen(watched) => {
             let who = crate_in(lines).unwrap_or_else(|| "a process of the build".into());
             Death::Killed { who, signal: "signal 9, SIGKILL".into(), oom }
         }
         End::Code(_) => Death::Failed,
     }
+}
+
+/// Whether the kernel has killed a process that nobody ran again, and nothing else explains the failure.
+fn killed_unseen(watched: &Watched) -> bool {
+    let kills =
+        watched.governed.totals.map_or_else(|| watched.oom_kills.unwrap_or(0), |totals| totals.unexplained_kills);
+    let refused =
+        |line: &String| line.starts_with("error[E") || line.contains("due to ") && line.contains("previous error");
+    kills > 0 && !watched.tail.iter().any(refused)
 }
 
 /// A unit that the governor has tried in every way: what it needs, what there was, and what would help, best first.
@@ -221,6 +230,7 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::events::Totals;
     use crate::memory::{UnitKind, UnitName, UnitPeak};
     use crate::stream::{Artifacts, Governed};
 
@@ -315,6 +325,20 @@ pub(super) mod tests {
         {
             assert!(text.contains(part), "{part} is missing in: {text}");
         }
+    }
+
+    #[test]
+    fn a_compile_error_is_none_whatever_was_killed_and_mended_before_it() {
+        let tail =
+            ["error[E0308]: mismatched types", "error: could not compile `maou_io` (lib) due to 1 previous error"];
+        assert_eq!(find_death(&watched(End::Code(101), Some(2), &tail)), Death::Failed);
+        // `govern` does not see what its command prints.
+        let mut unseen = watched(End::Code(101), Some(2), &[]);
+        assert!(matches!(find_death(&unseen), Death::Killed { .. }));
+        unseen.governed.totals = Some(Totals::default());
+        assert_eq!(find_death(&unseen), Death::Failed, "the governor has mended both");
+        unseen.governed.totals = Some(Totals { unexplained_kills: 1, ..Totals::default() });
+        assert!(matches!(find_death(&unseen), Death::Killed { oom: Oom::Confirmed, .. }));
     }
 
     #[test]

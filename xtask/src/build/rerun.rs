@@ -22,9 +22,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Runs something to its end, and again when one of its processes was killed; `run` is told why it is run again.
 pub(crate) fn persist(mut run: impl FnMut(Option<String>) -> anyhow::Result<Watched>) -> anyhow::Result<Watched> {
     let mut watched = run(None)?;
+    // Of the last run alone: what was mended in an earlier one is no reason for another.
+    let mut murdered = was_murdered(&watched);
     let mut fruitless = 0;
     while fruitless < FRUITLESS
-        && let Some(why) = was_murdered(&watched)
+        && let Some(why) = murdered
     {
         if watched.oom_kills.is_some_and(|kills| kills > 0) {
             wait_for_memory();
@@ -35,6 +37,7 @@ pub(crate) fn persist(mut run: impl FnMut(Option<String>) -> anyhow::Result<Watc
         }
         let again = run(Some(why))?;
         fruitless = if again.governed.compiled == 0 { fruitless + 1 } else { 0 };
+        murdered = was_murdered(&again);
         watched = again.behind(watched);
     }
     Ok(watched)

@@ -52,6 +52,8 @@ impl Jobserver {
     /// taken back once they are put down: ask again.
     pub(crate) fn set(&mut self, wanted: usize) {
         let wanted = wanted.min(MOST);
+        // Some that were given up as lost may have come back.
+        self.count = self.count.max(self.idle());
         if wanted > self.count {
             let tokens = vec![b'+'; wanted - self.count];
             self.count += self.pipe.write(&tokens).unwrap_or(0);
@@ -59,6 +61,11 @@ impl Jobserver {
             let mut tokens = vec![0; self.count - wanted];
             self.count -= self.pipe.read(&mut tokens).unwrap_or(0).min(self.count);
         }
+    }
+
+    /// Gives up tokens that others have taken: they are gone with a program that was killed.
+    pub(crate) fn give_up_taken(&mut self) {
+        self.count = self.idle();
     }
 }
 
@@ -108,5 +115,21 @@ mod tests {
         assert_eq!((server.idle(), server.count), (0, 0));
         drop(server);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn tokens_that_died_with_their_taker_are_replaced_and_those_that_come_back_are_not_too_many() {
+        let path = env::temporary_folder().join(format!("xtask-jobserver-lost-{}", std::process::id()));
+        let mut server = Jobserver::open(&path).expect("a pipe");
+        server.set(3);
+        File::open(&path).and_then(|mut file| file.read_exact(&mut [0; 3])).expect("three tokens");
+        server.set(3);
+        assert_eq!(server.idle(), 0, "they may still come back");
+        server.give_up_taken();
+        server.set(3);
+        assert_eq!(server.idle(), 3);
+        OpenOptions::new().write(true).open(&path).and_then(|mut file| file.write_all(b"++")).expect("put down");
+        server.set(3);
+        assert_eq!(server.idle(), 3);
     }
 }

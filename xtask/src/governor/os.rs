@@ -41,6 +41,17 @@ pub(super) fn kill(pid: u32) {
 /// Whether the process at the other end is this user's. The folder is private already; this is the second lock.
 #[cfg(target_os = "linux")]
 pub(super) fn is_own_user(stream: &UnixStream) -> bool {
+    credentials(stream).is_some_and(|peer| peer.uid == user())
+}
+
+/// The process at the other end, by the number that it has here; 0 where it has none.
+#[cfg(target_os = "linux")]
+pub(super) fn peer(stream: &UnixStream) -> Option<u32> {
+    credentials(stream).and_then(|peer| u32::try_from(peer.pid).ok())
+}
+
+#[cfg(target_os = "linux")]
+fn credentials(stream: &UnixStream) -> Option<libc::ucred> {
     // SAFETY: ucred is three integers; getsockopt writes at most the length that it is given.
     unsafe {
         let mut peer: libc::ucred = std::mem::zeroed();
@@ -52,8 +63,14 @@ pub(super) fn is_own_user(stream: &UnixStream) -> bool {
             (&raw mut peer).cast(),
             &raw mut length,
         );
-        got == 0 && peer.uid == user()
+        (got == 0).then_some(peer)
     }
+}
+
+/// Nothing tells here.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn peer(_stream: &UnixStream) -> Option<u32> {
+    None
 }
 
 #[cfg(not(target_os = "linux"))]

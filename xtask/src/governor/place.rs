@@ -3,7 +3,7 @@
 //! Paths have to be short (a socket's has 107 bytes at most) and without blanks (make's flags are split at them), so the
 //! target directory will not do.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::Read as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -19,8 +19,12 @@ pub(crate) struct Place {
     pub(crate) folder: PathBuf,
     /// What a wrapper has to say to be admitted.
     pub(crate) key: String,
+    /// Held for as long as the build lives: its number means nothing in another container that has the same folder.
+    _held: Option<File>,
 }
 
+/// The file that a build holds locked.
+const HELD: &str = "held";
 /// The longest folder below which a socket's path still fits.
 const LONGEST: usize = 70;
 
@@ -30,7 +34,8 @@ impl Place {
         remove_abandoned(&base);
         let folder = base.join(format!("b{}-{}", std::process::id(), &random_key()?[..8]));
         private_folder(&folder)?;
-        Ok(Place { folder, key: random_key()? })
+        let held = File::create(folder.join(HELD)).ok().filter(|file| file.try_lock().is_ok());
+        Ok(Place { folder, key: random_key()?, _held: held })
     }
 }
 
@@ -105,17 +110,20 @@ fn remove_abandoned(base: &Path) {
     for entry in fs::read_dir(base).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| name.strip_prefix('b')?.split('-').next()?.parse().ok());
-        if owner.is_some_and(|pid: u32| !os::is_alive(pid)) {
+        if owner.is_some_and(|pid: u32| !os::is_alive(pid)) && !is_held(&entry.path()) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
 }
 
+fn is_held(folder: &Path) -> bool {
+    let held = File::open(folder.join(HELD)).map(|file| file.try_lock_shared());
+    matches!(held, Ok(Err(TryLockError::WouldBlock)))
+}
+
 fn random_key() -> anyhow::Result<String> {
     let mut bytes = [0; 16];
-    fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .context("cannot read /dev/urandom")?;
+    File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).context("cannot read /dev/urandom")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -133,6 +141,23 @@ mod tests {
         assert!(socket(&folder).as_os_str().len() < 100);
         drop(place);
         assert!(!folder.exists());
+    }
+
+    #[test]
+    fn what_a_killed_build_left_is_removed_and_what_one_of_another_container_uses_is_not() {
+        let base = env::temporary_folder().join(format!("xtask-places-{}", std::process::id()));
+        // No process has such a number here; in another container one may.
+        let (dead, held) = (base.join("b999999999-0"), base.join("b999999998-0"));
+        for folder in [&dead, &held] {
+            fs::create_dir_all(folder).expect("writable");
+            fs::write(folder.join(HELD), "").expect("writable");
+        }
+        let file = File::open(held.join(HELD)).expect("ours");
+        file.try_lock().expect("nobody else has it");
+        remove_abandoned(&base);
+        assert!(!dead.exists() && held.exists());
+        drop(file);
+        fs::remove_dir_all(base).expect("ours");
     }
 
     #[test]

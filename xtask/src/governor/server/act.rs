@@ -11,9 +11,9 @@ use crate::governor::estimate::{self, Shape};
 use crate::governor::frame::{Ended, FromGovernor, FromWrapper, How, Offer, Start};
 use crate::governor::jobserver::Jobserver;
 use crate::governor::ledger::{self, Ran};
-use crate::governor::place;
 use crate::governor::scheduler::{Action, Attempt, End, Event, Ticket};
 use crate::governor::unit::{Call, Identity, Unit};
+use crate::governor::{os, place};
 
 /// More codegen units than this make a compilation slower and its memory no smaller.
 const MOST_UNITS: u32 = 256;
@@ -40,7 +40,9 @@ impl Server {
             basis: format!("{:?}", prediction.basis).to_lowercase(),
             tail_s: prediction.tail_s,
         });
-        let mut visitor = Visitor::new(stream, offer.pid, unit, prediction.clone(), self.now());
+        let peer = os::peer(&stream).filter(|pid| *pid != 0).unwrap_or(offer.pid);
+        let mut visitor = Visitor::new(stream, peer, unit, prediction.clone(), self.now());
+        visitor.same_numbers = peer == offer.pid;
         visitor.codegen_units = call.codegen_units();
         visitor.source_kib = shape.source_kib;
         visitor.input_kib = shape.input_kib;
@@ -55,7 +57,7 @@ impl Server {
         match said {
             FromWrapper::Started { pid } => {
                 if let Some(run) = &mut visitor.run {
-                    run.compiler = Some(*pid);
+                    run.compiler = visitor.same_numbers.then_some(*pid);
                 }
             }
             FromWrapper::Metadata => {
@@ -162,6 +164,11 @@ impl Server {
         let killed = matches!(ended.how, How::Killed(_));
         let confirmed = killed && self.claims_a_kill();
         self.measure(ticket, &ended, now);
+        if killed {
+            // What it took since the last sample would else be taken for what others hold. While it counts as running, so
+            // that what it has given back is not added a second time.
+            self.sample();
+        }
         let Some(visitor) = self.visitors.get_mut(&ticket) else { return };
         let label = visitor.label();
         let run = visitor.run.take().unwrap_or_default();
@@ -192,10 +199,6 @@ impl Server {
                 threads: run.threads,
             };
             self.emit(&events::Event::Ended(event));
-        }
-        if killed {
-            // What it took since the last sample would else be taken for what others hold.
-            self.sample();
         }
         self.step(Event::Ended { ticket, end });
         if killed {

@@ -85,6 +85,8 @@ struct Server {
     sources: HashMap<PathBuf, u64>,
     told_of_ledger: bool,
     syncing: Option<Instant>,
+    /// Ticks in a row without a wrapper or a build script.
+    quiet_ticks: u64,
     decoys: Decoys,
     totals: events::Totals,
 }
@@ -97,6 +99,8 @@ const TOKEN_LOOK: Duration = Duration::from_millis(5);
 const LAST_WORDS: Duration = Duration::from_millis(300);
 /// Ticks between two looks at whether our socket is still there.
 const SOCKET_TICKS: u64 = 10;
+/// After so many ticks without a wrapper, nobody is left who would put a token down.
+const QUIET_TICKS: u64 = 10;
 
 /// Runs as a governor if that is what this process was started for.
 pub(crate) fn run_if_asked() -> Option<ExitCode> {
@@ -144,6 +148,7 @@ impl Server {
             sources: HashMap::new(),
             told_of_ledger: false,
             syncing: None,
+            quiet_ticks: 0,
             decoys: Decoys::new(),
             totals: events::Totals::default(),
         };
@@ -186,6 +191,8 @@ impl Server {
     fn sync(&mut self) {
         if self.syncing.is_some_and(|until| self.visitors.is_empty() || Instant::now() >= until) {
             self.syncing = None;
+            self.replace_lost_offers();
+            self.totals.unexplained_kills = self.unexplained_kills();
             self.totals.critical_path_s = self.ledger.critical_path_s();
             self.emit(&events::Event::Synced(self.totals));
         }
@@ -193,7 +200,13 @@ impl Server {
 
     fn tick(&mut self) {
         self.sample();
-        self.spread_offers();
+        let is_quiet = self.visitors.is_empty() && self.sampled.scripts == 0;
+        self.quiet_ticks = if is_quiet { self.quiet_ticks + 1 } else { 0 };
+        if self.quiet_ticks == QUIET_TICKS {
+            self.replace_lost_offers();
+        } else {
+            self.spread_offers();
+        }
         if self.sampled.ticks.is_multiple_of(SOCKET_TICKS) && !place::socket(&self.options.folder).exists() {
             match self.desk.open_again() {
                 Ok(()) => self.note("the socket had gone and was made again"),
@@ -206,7 +219,7 @@ impl Server {
     fn step(&mut self, event: Event) {
         let turn = self.pool.as_ref().map(Pool::turn);
         let now = self.now();
-        let mut actions = self.hear_of_others(now);
+        let mut actions = self.hear_of_others(now, &event);
         actions.extend(self.scheduler.step(event, now));
         self.say_claim();
         drop(turn);
@@ -216,13 +229,14 @@ impl Server {
     }
 
     /// What the other builds claim, as of now.
-    fn hear_of_others(&mut self, now: f64) -> Vec<Action> {
+    fn hear_of_others(&mut self, now: f64, before: &Event) -> Vec<Action> {
         let Some(pool) = &self.pool else { return Vec::new() };
         let others = pool.neighbours(&self.claim, self.options.slots);
         let share = Share {
             slots: others.slots,
             reserved: others.reserved,
-            headroom: (others.builds > 0).then(|| self.read_headroom()),
+            // The scheduler adds what an ended unit held to what the last sample found.
+            headroom: (others.builds > 0 && !matches!(before, Event::Ended { .. })).then(|| self.read_headroom()),
             behind_others: others.before_us,
         };
         if std::mem::replace(&mut self.share, share) == share {
@@ -264,6 +278,14 @@ impl Server {
         }
     }
 
+    /// A cargo that was killed has taken its tokens with it. The next one would have one unit at a time.
+    fn replace_lost_offers(&mut self) {
+        if let Some(offers) = &mut self.offers {
+            offers.give_up_taken();
+        }
+        self.spread_offers();
+    }
+
     fn announce(&mut self) {
         let event = events::Event::Governing {
             slots: self.options.slots,
@@ -274,12 +296,12 @@ impl Server {
         self.emit(&event);
     }
 
-    /// Our starter was killed: nothing of what it started may go on.
+    /// Our starter was killed, or is about to end at its user's wish: nothing of what it started may go on.
     fn clean_up(&mut self) -> ExitCode {
         for visitor in self.visitors.values() {
             visitor.end_compiler();
         }
-        self.sampled.end_all();
+        self.end_all();
         let _ = std::fs::remove_dir_all(&self.options.folder);
         ExitCode::FAILURE
     }

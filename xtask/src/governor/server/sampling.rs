@@ -57,13 +57,6 @@ impl State {
         }
     }
 
-    /// Ends every process that was part of the build a moment ago, but for this one.
-    pub(super) fn end_all(&self) {
-        for pid in self.processes.iter().filter(|pid| **pid != std::process::id()) {
-            os::kill(*pid);
-        }
-    }
-
     /// Counts the build scripts that run, each a unit that no wrapper sees, and says what they have taken since the last look,
     /// seconds.
     fn look_at_scripts(&mut self, tree: &TreeSample) -> f64 {
@@ -97,10 +90,23 @@ impl State {
 }
 
 impl Server {
+    /// Ends every process of the build but this one and the one that started it.
+    pub(super) fn end_all(&mut self) {
+        // Children of a starter that is gone are found in the last sample only, and later ones of one that lives in a new one.
+        let now = self.sensor.tree(&[self.options.root]);
+        self.sampled.processes.extend(now.processes.iter().map(|process| process.pid));
+        let spared = [std::process::id(), self.options.root];
+        for pid in self.sampled.processes.iter().filter(|pid| !spared.contains(pid)) {
+            os::kill(*pid);
+        }
+    }
+
     pub(super) fn sample(&mut self) {
-        let mut roots = vec![self.options.root];
-        // A compiler that another wrapper's server starts is outside of our tree.
-        roots.extend(self.visitors.values().filter(|visitor| visitor.run.is_some()).map(|visitor| visitor.pid));
+        // Each wrapper leads its unit, whatever is between it and cargo: a user's own wrapper has the same words in its
+        // command line. And a compiler that another wrapper's server starts is outside of our tree.
+        let running = self.visitors.values().filter(|visitor| visitor.run.is_some());
+        let mut roots: Vec<u32> = running.map(|visitor| visitor.pid).collect();
+        roots.push(self.options.root);
         let waiting = self.visitors.values().filter(|visitor| visitor.run.is_none()).map(|visitor| visitor.pid);
         let waiting: HashSet<u32> = waiting.collect();
         let waiting_anon = waiting.len() as u64 * WAITING_ANON;
@@ -190,6 +196,14 @@ impl Server {
         let confirmed = self.sampled.unclaimed > 0;
         self.sampled.unclaimed = self.sampled.unclaimed.saturating_sub(1);
         confirmed
+    }
+
+    /// Kills that the kernel has counted since this was asked last, and that were neither of units nor of decoys.
+    pub(super) fn unexplained_kills(&mut self) -> u64 {
+        self.sampled.no_units += self.decoys.refresh();
+        self.sampled.machine = self.sensor.snapshot();
+        self.sampled.count_kills();
+        std::mem::take(&mut self.sampled.unclaimed)
     }
 
     fn unit_samples(&mut self, tree: &TreeSample) -> Vec<UnitSample> {

@@ -16,6 +16,8 @@ pub(super) struct Visitor {
     stream: UnixStream,
     /// The wrapper's process.
     pub(super) pid: u32,
+    /// The wrapper counts processes as we do. In a container of its own it does not, and names others by its numbers.
+    pub(super) same_numbers: bool,
     pub(super) unit: Unit,
     pub(super) prediction: Prediction,
     pub(super) codegen_units: u32,
@@ -66,6 +68,7 @@ impl Visitor {
             codegen_units: unit.identity.codegen_units,
             stream,
             pid,
+            same_numbers: true,
             unit,
             prediction,
             source_kib: 0,
@@ -106,6 +109,10 @@ impl Visitor {
         let run = self.run.as_ref()?;
         let cpu_s = ended.cpu_us as f64 / 1e6;
         let brief = run.samples.len() < FEW_SAMPLES;
+        if run.peak == 0 && !brief {
+            // It was not seen: no compiler takes nothing.
+            return None;
+        }
         // What it would have taken, had it not been told to be frugal.
         let peak = if self.attempt.frugal { run.peak / 100 * FRUGAL_PERCENT } else { run.peak };
         Some(Measurement {
