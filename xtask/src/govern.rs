@@ -38,19 +38,20 @@ pub(crate) fn run(places: &Places, options: &Options) -> anyhow::Result<Outcome>
         return Err(UsageError::new(format!("no program `{}` on PATH to govern", program.display())).into());
     }
     let own_files = places.own_files();
-    let folder = RunFolder::create(&own_files)?;
     let mut sensor = memory::sensor(memory::Sensing::best());
     let machine = sensor.snapshot();
     let cores = machine.whole_cores();
     let mut watcher = Watcher::new(sensor, None, &places.target).silent();
     let slots = options.jobs.map_or(cores, |jobs| jobs.min(cores));
-    let (available, events) = (machine.available, folder.events());
-    let wishes = Wishes { slots, memory: options.memory, available, own_files, events };
-    if let Err(error) = watcher.govern(wishes) {
-        say!("note: this runs without a governor: {error:#}");
-    }
+    let governed = RunFolder::create(&own_files).and_then(|folder| {
+        let (available, events) = (machine.available, folder.events());
+        watcher.govern(Wishes { slots, memory: options.memory, available, own_files, events: events.clone() })?;
+        Ok(events)
+    });
+    // The command is what is wanted: it runs whether we can write here or not.
+    let events = governed.inspect_err(|error| say!("note: this runs without a governor: {error:#}")).ok();
     let watched = run_command(&mut watcher, options)?;
-    finish(&watched, &folder.events())
+    finish(&watched, events.as_deref())
 }
 
 fn run_command(watcher: &mut Watcher, options: &Options) -> anyhow::Result<Watched> {
@@ -77,7 +78,7 @@ fn is_repeatable(command: &[OsString]) -> bool {
     }
 }
 
-fn finish(watched: &Watched, events: &Path) -> anyhow::Result<Outcome> {
+fn finish(watched: &Watched, events: Option<&Path>) -> anyhow::Result<Outcome> {
     let heaviest = run_record::heaviest(&watched.units);
     say!("{}", summary(watched, &heaviest, events));
     let serde_json::Value::Object(figures) = json!({
@@ -89,7 +90,7 @@ fn finish(watched: &Watched, events: &Path) -> anyhow::Result<Outcome> {
         "retried": watched.governed.retried,
         "evictions": watched.governed.evictions,
         "end": watched.end.to_string(),
-        "events": events.to_string_lossy(),
+        "events": events.map(Path::to_string_lossy),
     }) else {
         return Ok(Outcome::default());
     };
@@ -101,7 +102,7 @@ fn finish(watched: &Watched, events: &Path) -> anyhow::Result<Outcome> {
     })
 }
 
-fn summary(watched: &Watched, heaviest: &[Heavy], events: &Path) -> String {
+fn summary(watched: &Watched, heaviest: &[Heavy], events: Option<&Path>) -> String {
     let governed = &watched.governed;
     let mut text = format!(
         "govern: {} in {}, peak {} anonymous at {}, {} units compiled, {} killed and run again, {} made room, OOM kills: {}",
@@ -118,7 +119,9 @@ fn summary(watched: &Watched, heaviest: &[Heavy], events: &Path) -> String {
         let wall = Duration::try_from_secs_f64(unit.wall_s).unwrap_or_default();
         text.push_str(&format!("\n  {:<28} {:>5.0} MiB {:>8}", unit.name, unit.peak_anon_mib, clock(wall)));
     }
-    text.push_str(&format!("\n  events: {}", events.display()));
+    if let Some(events) = events {
+        text.push_str(&format!("\n  events: {}", events.display()));
+    }
     text
 }
 

@@ -83,7 +83,7 @@ impl Governor {
 
     /// What a command, and all that it starts, must have in its environment.
     pub(crate) fn environment(&self) -> Vec<(&'static str, OsString)> {
-        let mut variables = vec![
+        vec![
             (env::RUSTC_WRAPPER, self.wrapper.clone().into_os_string()),
             (env::GOVERNOR, self.place.folder.clone().into_os_string()),
             (env::GOVERNOR_KEY, self.place.key.clone().into()),
@@ -91,11 +91,9 @@ impl Governor {
             // build scripts how many processors there are.
             (env::CARGO_MAKEFLAGS, jobserver::make_flags(&place::offers(&self.place.folder)).into()),
             (env::CARGO_BUILD_JOBS, self.wishes.slots.to_string().into()),
-        ];
-        if let Some(chained) = &self.chained {
-            variables.push((env::INNER_WRAPPER, chained.clone()));
-        }
-        variables
+            // Empty: none, whatever we have inherited.
+            (env::INNER_WRAPPER, self.chained.clone().unwrap_or_default()),
+        ]
     }
 
     /// Lets nothing start any more.
@@ -159,8 +157,14 @@ impl Governor {
 
 impl Drop for Governor {
     fn drop(&mut self) {
-        self.say("done");
-        let Some((mut group, stdin)) = self.process.take() else { return };
+        if !proc::interrupted() {
+            self.say("done");
+        }
+        let Some((mut group, mut stdin)) = self.process.take() else { return };
+        if proc::interrupted() {
+            // As if we had been killed: it ends whatever is left of what we started.
+            drop(stdin.take());
+        }
         let start = Instant::now();
         while matches!(group.poll(), Ok(None)) && start.elapsed() < GOODBYE {
             std::thread::sleep(Duration::from_millis(5));

@@ -45,21 +45,26 @@ struct Orders {
 
 /// Does a wrapper's work if that is what this process was started for.
 pub(crate) fn run_if_asked() -> Option<ExitCode> {
-    let folder = env::path(env::GOVERNOR)?;
     let mut arguments = env::all_arguments();
     let name = arguments.next().map(PathBuf::from)?;
     let name = name.file_stem()?.to_str()?;
+    let governor = env::path(env::GOVERNOR).zip(env::text(env::GOVERNOR_KEY));
     let orders = match name {
         NAME => {
             let program = arguments.next()?;
+            let Some((folder, key)) = governor else {
+                // Somebody has kept `RUSTC_WRAPPER` and nothing else of a governed build.
+                return Some(proc::become_it(proc::same_environment(program).args(arguments)));
+            };
             if let Some(outer) = env::path(env::INNER_WRAPPER) {
                 return Some(chain(&outer, &folder, &program, arguments));
             }
-            Orders { folder, key: env::text(env::GOVERNOR_KEY)?, program, arguments: arguments.collect() }
+            Orders { folder, key, program, arguments: arguments.collect() }
         }
         COMPILER_NAME => {
+            let (folder, key) = governor?;
             let program = env::path(env::REAL_RUSTC)?.into_os_string();
-            Orders { folder, key: env::text(env::GOVERNOR_KEY)?, program, arguments: arguments.collect() }
+            Orders { folder, key, program, arguments: arguments.collect() }
         }
         _ => return None,
     };

@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
 
 use super::Orders;
 use super::child::{self, Compiler, Exit};
@@ -20,6 +21,9 @@ static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
 /// Between two looks at whether cargo still lives, and at a compiler whose end nothing tells, milliseconds.
 const LOOK_MS: libc::c_int = 200;
+/// A governor that hangs up sooner than this, so often in a row, does not want us.
+const HANGS_UP: Duration = Duration::from_secs(1);
+const REFUSALS: u32 = 4;
 /// Attempts without a governor.
 const UNGOVERNED_ATTEMPTS: u32 = 4;
 /// For rustc's allocator, jemalloc: pages that are free go back to the system at once. Measured on polars-core: 589 MiB
@@ -82,8 +86,8 @@ impl Unit<'_> {
             };
             let attempt = self.attempt(Some(&start))?;
             if self.interruption.wanted() {
-                // Not a kill to be mended: everybody is ending.
-                return Ok(attempt.exit);
+                // Not a kill to be mended: everybody is ending, of what asked us to and not of our own SIGKILL.
+                return Ok(if attempt.exit.signal.is_some() { interrupted() } else { attempt.exit });
             }
             let ended =
                 Ended { how: attempt.how, cpu_us: attempt.exit.cpu_us, resident_kib: attempt.exit.resident_kib };
@@ -101,6 +105,7 @@ impl Unit<'_> {
     /// Waits, holding nothing, for the governor's word.
     fn wait(&mut self) -> Turn {
         let mut slim = false;
+        let (mut asked, mut refused) = (Instant::now(), 0);
         loop {
             let Some(stream) = self.governor.as_mut() else { return Turn::Ungoverned };
             if self.interruption.wanted() {
@@ -118,7 +123,13 @@ impl Unit<'_> {
                 // It was too late: the attempt had ended.
                 Ok(Some(FromGovernor::Evict) | None) => {}
                 Err(_) => {
+                    // One that dies is replaced, and one that does not want us, as another user's, is not asked for ever.
+                    refused = if asked.elapsed() < HANGS_UP { refused + 1 } else { 0 };
+                    if refused >= REFUSALS {
+                        return Turn::Ungoverned;
+                    }
                     self.governor = link::offer(self.orders, self.call, &self.interruption);
+                    asked = Instant::now();
                 }
             }
         }
@@ -151,7 +162,9 @@ impl Unit<'_> {
             command.env(env::MALLOC_CONF, FRUGAL);
         }
         self.relay.begin_attempt();
-        let mut compiler = Compiler::start(command, start.map(|start| start.tokens.as_str()))?;
+        // Where the pipe could not be made, the governor names none.
+        let tokens = start.map(|start| start.tokens.as_str()).filter(|path| !path.is_empty());
+        let mut compiler = Compiler::start(command, tokens)?;
         tell(&mut self.governor, &FromWrapper::Started { pid: compiler.pid() });
         let (exit, evicted) = self.follow(&mut compiler);
         // A linker that outlives its compiler would write to files that the next attempt writes.
@@ -244,7 +257,11 @@ impl Interruption {
         for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
             // SAFETY: the handler stores one integer, which is async-signal-safe.
             unsafe {
-                libc::signal(signal, remember as *const () as libc::sighandler_t);
+                let before = libc::signal(signal, remember as *const () as libc::sighandler_t);
+                if before == libc::SIG_IGN {
+                    // `nohup`: whoever started the build wants this signal ignored.
+                    libc::signal(signal, libc::SIG_IGN);
+                }
             }
         }
         Interruption { parent: std::os::unix::process::parent_id() }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use crate::support::{Checkout, Ran, Started, build_at_work, ended, processes_with, signal, wait_until};
 
@@ -279,6 +279,60 @@ fn a_wrapper_of_the_users_goes_before_ours_and_its_compilers_are_governed() {
     assert!(wrapped.lines().all(|line| line.contains("/rustc ")), "it must see a compiler's name: {wrapped}");
     let ledger = std::fs::read_to_string(checkout.root.join("target/xtask/ledger.jsonl")).expect("there");
     assert!(ledger.contains("\"package\":\"low\"") && ledger.contains("\"package\":\"high\""), "{ledger}");
+}
+
+#[test]
+fn a_wrapper_of_the_users_that_stays_hides_no_memory() {
+    let checkout = Checkout::new();
+    let wrapper = checkout.script("user-wrapper", "\"$@\"");
+    // Long enough to be sampled a few times.
+    let compiler = checkout.fake_rustc("low", "sleep 1");
+    let mut command = checkout.xtask(&["build", "--no-install", "--json"]);
+    let output = command.env("RUSTC_WRAPPER", wrapper).env("RUSTC", compiler).output().expect("starts");
+    Ran::of(&output).ended_with(0);
+    let ledger = std::fs::read_to_string(checkout.root.join("target/xtask/ledger.jsonl")).expect("there");
+    let low = ledger.lines().find(|line| line.contains("\"package\":\"low\"")).expect("it was measured");
+    let low: serde_json::Value = serde_json::from_str(low).expect("JSON");
+    assert!(low["peak_mib"].as_f64().expect("a number") > 0.0, "{low}");
+}
+
+#[test]
+fn a_wrapper_that_outlives_its_build_is_just_the_compiler() {
+    let checkout = Checkout::new();
+    checkout.run(&["build", "--no-install"]).ended_with(0);
+    let ours = checkout.root.join("target/xtask/bin/maou-rustc");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["check", "--package", "high"]).current_dir(&checkout.root).env("RUSTC_WRAPPER", &ours);
+    let cargo = cargo.env_remove("XTASK_GOVERNOR").env_remove("CARGO_TARGET_DIR");
+    Ran::of(&cargo.output().expect("starts")).ended_with(0);
+
+    // In place of the user's it would start itself for ever.
+    let mut command = checkout.xtask(&["build", "--no-install", "--profile", "release"]);
+    let output = command.env("RUSTC_WRAPPER", &ours).env("XTASK_GOVERNOR", "/gone").output().expect("starts");
+    Ran::of(&output).ended_with(0);
+}
+
+#[test]
+fn a_governed_command_runs_where_nothing_of_ours_can_be_written() {
+    let checkout = Checkout::new();
+    let mut command = checkout.xtask(&["govern", "--", "sh", "-c", "exit 7"]);
+    let ran = Ran::of(&command.env("CARGO_TARGET_DIR", "/proc/nowhere").output().expect("starts"));
+    ran.ended_with(7);
+    ran.says("this runs without a governor");
+}
+
+#[test]
+fn nothing_of_a_governed_command_outlives_a_signal() {
+    let checkout = Checkout::new();
+    let marker = checkout.root.join("marker").display().to_string();
+    // The shell's own child is not asked to end by anybody.
+    let script = format!("sh -c 'touch begun; sleep 987; : {marker}'; true");
+    let mut command = checkout.xtask(&["govern", "--", "sh", "-c", &script]);
+    let child = Started::from(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts"));
+    wait_until("it runs", || checkout.root.join("begun").exists());
+    signal(&child, libc::SIGTERM);
+    ended(child).ended_with(130);
+    wait_until("no process of it is left", || processes_with(&marker).is_empty());
 }
 
 #[test]
