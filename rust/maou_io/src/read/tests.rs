@@ -16,6 +16,7 @@ use crate::testing::{LAYOUTS, Layout, batch, file, ipc_bytes, numbers};
 
 mod joint;
 mod memory_map;
+mod offsets;
 mod verification;
 
 const COMPRESSIONS: [Option<CompressionType>; 3] =

@@ -50,6 +50,19 @@ struct Offsets {
     last: Option<i64>,
 }
 
+/// The offsets of some rows.
+struct Step {
+    /// Where each row begins, and the last one ends, counted from the first.
+    offsets: Vec<i64>,
+    /// How many values stand before those of these rows and belong to no row: only in front of the first.
+    before: usize,
+    /// How many values these rows have.
+    len: usize,
+}
+
+/// What is passed over at a time: bytes, or rows.
+const PASSED: usize = 1 << 16;
+
 /// What is left of a batch's nodes and buffers while its columns are made.
 pub(crate) struct Parts<'a> {
     nodes: Box<dyn Iterator<Item = &'a FieldNode> + 'a>,
@@ -128,12 +141,14 @@ impl ColumnStream {
                 make_array(data.build().map_err(bad)?)
             }
             Values::Text { offsets, bytes } => {
-                let (offsets, len) = offsets.next(source, rows)?;
+                let Step { offsets, before, len } = offsets.next(source, rows)?;
+                pass(source, bytes, Some(before))?;
                 let values = read(source, bytes, Some(len))?;
                 text(&self.data_type, &offsets, values, nulls).map_err(bad)?
             }
             Values::List { offsets, item, values } => {
-                let (offsets, len) = offsets.next(source, rows)?;
+                let Step { offsets, before, len } = offsets.next(source, rows)?;
+                values.pass(source, before)?;
                 let values = values.next(source, len)?;
                 list(&self.data_type, item, &offsets, values, nulls).map_err(bad)?
             }
@@ -147,6 +162,24 @@ impl ColumnStream {
                 Arc::new(list.map_err(bad)?)
             }
         })
+    }
+
+    /// Passes over the next `rows` rows.
+    fn pass(&mut self, source: &Source, rows: usize) -> Result<()> {
+        if let Some(bits) = &mut self.nulls {
+            bits.pass(source, rows)?;
+        }
+        match &mut self.values {
+            Values::Null => Ok(()),
+            Values::Bits(bits) => bits.pass(source, rows),
+            Values::Fixed { bytes, width } => pass(source, bytes, rows.checked_mul(*width)),
+            Values::Text { offsets, bytes } => offsets.pass(source, rows, |len| pass(source, bytes, Some(len))),
+            Values::List { offsets, values, .. } => offsets.pass(source, rows, |len| values.pass(source, len)),
+            Values::FixedList { length, values, .. } => {
+                let len = rows.checked_mul(*length).ok_or_else(|| early(source))?;
+                values.pass(source, len)
+            }
+        }
     }
 }
 
@@ -185,6 +218,16 @@ impl Bits {
         }
         Ok(BooleanBuffer::new(bytes.into(), start, count))
     }
+
+    /// Passes over the next `count` bits.
+    fn pass(&mut self, source: &Source, mut count: usize) -> Result<()> {
+        while count > 0 {
+            let now = count.min(PASSED);
+            self.next(source, now)?;
+            count -= now;
+        }
+        Ok(())
+    }
 }
 
 impl Offsets {
@@ -192,16 +235,18 @@ impl Offsets {
         Self { bytes, is_wide, last: None }
     }
 
-    /// Where the next rows begin and end, counted from the first of them, and where the last one does.
-    fn next(&mut self, source: &Source, rows: usize) -> Result<(Vec<i64>, usize)> {
+    fn next(&mut self, source: &Source, rows: usize) -> Result<Step> {
         let mut offsets = vec![0_i64];
         // A column without rows may have no offsets at all.
         if rows == 0 {
-            return Ok((offsets, 0));
+            return Ok(Step { offsets, before: 0, len: 0 });
         }
-        let mut last = match self.last {
-            Some(last) => last,
-            None => self.read(source, 1)?[0],
+        let (mut last, before) = match self.last {
+            Some(last) => (last, 0),
+            None => {
+                let first = self.read(source, 1)?[0];
+                (first, first)
+            }
         };
         let base = last;
         for offset in self.read(source, rows)? {
@@ -212,8 +257,20 @@ impl Offsets {
             last = offset;
         }
         self.last = Some(last);
-        let len = usize::try_from(last - base).map_err(|_| source.bad("offsets that go back"))?;
-        Ok((offsets, len))
+        let count = |values: i64| usize::try_from(values).map_err(|_| source.bad("offsets that go back"));
+        Ok(Step { offsets, before: count(before)?, len: count(last - base)? })
+    }
+
+    /// Passes over the next `rows` rows. `values` passes over so many of the values.
+    fn pass(&mut self, source: &Source, mut rows: usize, mut values: impl FnMut(usize) -> Result<()>) -> Result<()> {
+        while rows > 0 {
+            let now = rows.min(PASSED);
+            let Step { before, len, .. } = self.next(source, now)?;
+            values(before)?;
+            values(len)?;
+            rows -= now;
+        }
+        Ok(())
     }
 
     fn read(&mut self, source: &Source, count: usize) -> Result<Vec<i64>> {
@@ -233,6 +290,18 @@ fn read(source: &Source, bytes: &mut ByteStream, len: Option<usize>) -> Result<B
     let mut target = memory(source, len)?;
     bytes.read(source, &mut target)?;
     Ok(target.into())
+}
+
+/// Passes over the next `len` bytes.
+fn pass(source: &Source, bytes: &mut ByteStream, len: Option<usize>) -> Result<()> {
+    let mut left = len.filter(|len| *len <= bytes.left()).ok_or_else(|| early(source))?;
+    let mut passed = vec![0; left.min(PASSED)];
+    while left > 0 {
+        let now = left.min(PASSED);
+        bytes.read(source, &mut passed[..now])?;
+        left -= now;
+    }
+    Ok(())
 }
 
 fn early(source: &Source) -> Error {
