@@ -64,8 +64,20 @@ pub(super) fn check(array: &dyn Array) -> Result<(), ArrowError> {
             let list = array.as_list::<i64>();
             offsets(list.offsets(), list.values().len()).and_then(|()| check(list.values()))
         }
-        DataType::FixedSizeList(..) => check(array.as_fixed_size_list().values()),
+        DataType::FixedSizeList(_, size) => {
+            let list = array.as_fixed_size_list();
+            fixed(list.len(), *size, list.values().len()).and_then(|()| check(list.values()))
+        }
         _ => Ok(()),
+    }
+}
+
+/// Whether `len` lists of `size` values have that many: unchecked, Arrow multiplies without looking.
+fn fixed(len: usize, size: i32, values: usize) -> Result<(), ArrowError> {
+    let needed = usize::try_from(size).ok().and_then(|size| len.checked_mul(size));
+    match needed {
+        Some(needed) if needed <= values => Ok(()),
+        _ => Err(damaged(format!("{len} lists of {size} values in {values}"))),
     }
 }
 
@@ -196,6 +208,17 @@ mod tests {
             for data_type in [DataType::LargeUtf8, DataType::LargeBinary] {
                 assert!(check(&unchecked(data_type, offsets, "abcdef")).is_err(), "{offsets:?}");
             }
+        }
+    }
+
+    #[test]
+    fn lists_of_fixed_length_have_values() {
+        for (len, size, values) in [(0, 16, 0), (3, 16, 48), (3, 16, 50), (1 << 60, 0, 0)] {
+            fixed(len, size, values).expect("good");
+        }
+        // The second one comes to 0 where nobody looks.
+        for (len, size, values) in [(3, 16, 47), (1 << 60, 16, 0), (usize::MAX, 2, usize::MAX - 1), (1, -1, 0)] {
+            assert!(fixed(len, size, values).is_err(), "{len} lists of {size}");
         }
     }
 

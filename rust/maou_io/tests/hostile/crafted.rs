@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, Int64Array, ListArray, RecordBatch};
+use arrow_array::types::UInt8Type;
+use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, FixedSizeListArray, Int64Array, ListArray, RecordBatch};
 use arrow_buffer::OffsetBuffer;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use arrow_ipc::{
@@ -24,6 +25,19 @@ fn a_bitmap_is_not_believed_to_have_a_bit_for_each_row() {
         bytes[at..at + 8].copy_from_slice(&100_000_000_000_i64.to_le_bytes());
     }
     entry::stream(&bytes);
+}
+
+#[test]
+fn lists_are_not_so_many_that_their_values_come_to_none() {
+    let lists = (0..777).map(|_| Some(vec![Some(1); 16]));
+    let lists: ArrayRef = Arc::new(FixedSizeListArray::from_iter_primitive::<UInt8Type, _, _>(lists, 16));
+    let mut bytes = stream(&batch([("lists", lists)]), None);
+    for at in positions(&bytes, &777_i64.to_le_bytes()) {
+        // Times 16, it is 0 in 64 bits.
+        bytes[at..at + 8].copy_from_slice(&(1_i64 << 60).to_le_bytes());
+    }
+    entry::stream(&bytes);
+    assert_refused(&bytes, "lists of 16 values");
 }
 
 #[test]
