@@ -46,7 +46,8 @@ pub(crate) struct Frame {
 impl Source {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let failed = |error| Error::io("read", path, error);
-        // Before opening, which on a named pipe would wait for a writer.
+        // Before opening, which on a named pipe would wait for a writer. Of the length the open file is asked: what has the
+        // name may be replaced in between.
         let metadata = fs::metadata(path).map_err(failed)?;
         if metadata.is_dir() {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
@@ -55,7 +56,8 @@ impl Source {
             return Err(Error::data(path, "it is no regular file"));
         }
         let file = File::open(path).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), file, len: metadata.len(), mapping: None })
+        let len = file.metadata().map_err(failed)?.len();
+        Ok(Self { path: path.to_owned(), file, len, mapping: None })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -233,4 +235,30 @@ fn read_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()>
         }
     }
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn the_length_is_that_of_the_file_that_was_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let [path, next] = ["path", "next"].map(|name| directory.path().join(name));
+        fs::write(&path, b"").unwrap();
+        thread::scope(|scope| {
+            let replacing = scope.spawn(|| {
+                for number in 0..2000 {
+                    fs::write(&next, vec![0; number % 2 * 1000]).unwrap();
+                    fs::rename(&next, &path).unwrap();
+                }
+            });
+            while !replacing.is_finished() {
+                let source = Source::open(&path).unwrap();
+                assert_eq!(source.len(), source.file.metadata().unwrap().len());
+            }
+        });
+    }
 }
