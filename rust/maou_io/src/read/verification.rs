@@ -8,7 +8,7 @@ use super::open::{Place, footer, message_schema};
 use super::{BatchReader, Cursor, frame_at};
 use crate::error::{Error, Result};
 use crate::threads;
-use crate::wire::{Frame, Hasher, Source};
+use crate::wire::{Checksums, Frame, Hasher, Source};
 
 /// What the messages of a file have to hash to, by the place where each begins.
 #[derive(Debug)]
@@ -28,6 +28,9 @@ impl Verification {
         let source = &reader.source;
         let footer = footer(source)?;
         let Some(checksums) = footer.checksums else { return Ok(None) };
+        let Some(checksums) = Checksums::parse(&checksums) else {
+            return Err(damaged(source, "the checksums in its footer cannot be read"));
+        };
         let mut offsets: Vec<u64> =
             footer.dictionaries.into_iter().chain(footer.batches).map(|place| place.start).collect();
         // As they stand in the file.

@@ -67,3 +67,22 @@ fn what_has_no_checksums_says_what_would_help() {
         assert!(error.contains("it has no checksums") && error.contains("Save it again with maou"), "{error}");
     }
 }
+
+#[test]
+fn checksums_that_cannot_be_read_are_damage_where_they_are_asked_for() {
+    let (_directory, path, batches) = saved();
+    let mut bytes = fs::read(&path).unwrap();
+    let is_text = |window: &[u8]| window[16] == b',' && window[..16].iter().all(u8::is_ascii_hexdigit);
+    let at = bytes.windows(17).position(is_text).unwrap();
+    bytes[at] ^= 0x40;
+    fs::write(&path, bytes).unwrap();
+
+    for error in [verified(&path).map(|_| ()), crate::verify(&path).map(|_| ())] {
+        let error = error.unwrap_err();
+        assert!(
+            matches!(&error, Error::Data { problem, .. } if problem.contains("the checksums in its footer")),
+            "{error}"
+        );
+    }
+    assert_eq!(load_feather_batches(&path).unwrap(), batches);
+}
