@@ -41,6 +41,7 @@ pub mod sparse;
 
 mod atomic;
 mod coerce;
+mod conform;
 mod error;
 mod guard;
 mod merge;

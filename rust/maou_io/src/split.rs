@@ -1,5 +1,7 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::conform::{conform, without_dictionaries};
 use crate::error::{Error, Result};
 use crate::pieces::Pieces;
 use crate::read::{BatchReader, STEP_BYTES};
@@ -8,7 +10,8 @@ use crate::read::{BatchReader, STEP_BYTES};
 ///
 /// They are `{stem}_split0000.feather` and so on in `output_dir`, which is made if it is missing. A file that is small
 /// enough already is returned as it is, and a file without rows gives nothing. One batch is in memory at a time, of a large one
-/// [`STEP_BYTES`](crate::STEP_BYTES).
+/// [`STEP_BYTES`](crate::STEP_BYTES). Dictionaries that change within the file, which those of a stream may, become their
+/// values.
 ///
 /// # Errors
 ///
@@ -53,9 +56,13 @@ fn split(
 ) -> Result<Vec<PathBuf>> {
     let mut prefix = path.file_stem().unwrap_or(path.as_os_str()).to_owned();
     prefix.push("_split");
-    let mut pieces = Pieces::create(output_dir, &prefix, reader.schema())?;
+    let mut schema = reader.schema();
+    if BatchReader::open(path)?.dictionaries_change()? {
+        schema = Arc::new(without_dictionaries(&schema));
+    }
+    let mut pieces = Pieces::create(output_dir, &prefix, Arc::clone(&schema))?;
     for batch in reader.with_steps(STEP_BYTES) {
-        let mut rest = batch?;
+        let mut rest = conform(&batch?, &schema).map_err(|problem| Error::data(path, problem))?;
         while rest.num_rows() > 0 {
             let rows = rest.num_rows().min(rows_per_file - pieces.rows());
             pieces.write(&rest.slice(0, rows))?;

@@ -4,7 +4,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{
     Array, ArrayRef, BinaryArray, BinaryViewArray, DictionaryArray, Int32Array, Int64Array, LargeStringArray,
-    ListArray, StringArray, StringViewArray,
+    ListArray, RecordBatch, StringArray, StringViewArray,
 };
 use tempfile::TempDir;
 

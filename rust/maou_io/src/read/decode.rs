@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_data::UnsafeFlag;
+use arrow_ipc::MessageHeader;
 use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary};
 
-use super::{BatchReader, check};
+use super::{BatchReader, Cursor, check};
 use crate::error::Result;
 use crate::guard::no_panic;
 use crate::threads;
@@ -25,6 +26,24 @@ impl BatchReader {
         let version = message.version();
         no_panic(|| read_dictionary(&body.data, dictionary, &self.schema, &mut self.dictionaries, &version))
             .map_err(|error| self.source.bad(error))
+    }
+
+    /// Whether the batches that are still to come have more than one dictionary for a column. Reads them all.
+    pub(crate) fn dictionaries_change(mut self) -> Result<bool> {
+        if !wire::has_dictionaries(&self.schema) || !matches!(self.cursor, Cursor::Stream { .. }) {
+            return Ok(false);
+        }
+        while let Some(frame) = self.cursor.advance(&self.source)? {
+            if frame.kind() == MessageHeader::DictionaryBatch {
+                let known = self.dictionaries.clone();
+                self.decode_dictionary(&frame)?;
+                let changed = |(id, old): (&i64, &ArrayRef)| self.dictionaries.get(id).is_none_or(|new| new != old);
+                if known.iter().any(changed) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// The batches in `bodies`, column by column on the threads that are worth it.

@@ -1,10 +1,13 @@
 use std::fs;
 
-use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use arrow_array::{DictionaryArray, RecordBatch};
+use arrow_schema::DataType;
 
 use super::*;
 use crate::read::{load_feather_batches, load_feather_file};
-use crate::testing::{Layout, ipc_bytes, names_in, numbers};
+use crate::testing::{Layout, batch, ipc_bytes, names_in, numbers};
 use crate::write::save_feather_batches;
 
 /// Pieces, as rows per batch.
@@ -85,4 +88,31 @@ fn one_piece_that_cannot_be_published_takes_the_others_back() {
 
     assert!(matches!(split_feather_file(&path, &output, 2), Err(Error::Io { .. })));
     assert_eq!(names_in(&output), ["a_split0002.feather"]);
+}
+
+#[test]
+fn dictionaries_that_change_become_their_values() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.feather");
+    let words = |words: [&str; 2]| {
+        let column: DictionaryArray<Int32Type> = words.into_iter().collect();
+        batch([("word", Arc::new(column) as _)])
+    };
+    let types_and_words = |batches: &[RecordBatch]| {
+        fs::write(&path, ipc_bytes(Layout::Stream, None, batches)).unwrap();
+        let pieces = split_feather_file(&path, directory.path(), 3).unwrap();
+        let pieces: Vec<RecordBatch> = pieces.iter().map(|piece| load_feather_file(piece).unwrap()).collect();
+        let data_type = pieces[0].column(0).data_type().clone();
+        let words = pieces.iter().flat_map(|piece| {
+            let column = crate::coerce::coerce_array(piece.column(0), &DataType::Utf8).unwrap();
+            column.as_string::<i32>().iter().map(|word| word.unwrap().to_owned()).collect::<Vec<_>>()
+        });
+        (data_type, words.collect::<String>())
+    };
+
+    assert_eq!(types_and_words(&[words(["a", "b"]), words(["c", "d"])]), (DataType::Utf8, "abcd".to_owned()));
+    assert_eq!(types_and_words(&[words(["a", "b"]), words(["a", "c"])]), (DataType::Utf8, "abac".to_owned()));
+    let (data_type, words) = types_and_words(&[words(["a", "b"]), words(["a", "b"])]);
+    assert!(matches!(data_type, DataType::Dictionary(..)), "{data_type}");
+    assert_eq!(words, "abab");
 }

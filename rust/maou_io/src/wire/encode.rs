@@ -14,6 +14,7 @@ use flatbuffers::FlatBufferBuilder;
 
 use super::checksum::{Checksums, Hasher};
 use super::deflate;
+use super::dictionaries::Dictionaries;
 use super::message::with_buffers;
 use super::rope::{self, RawMessage};
 
@@ -36,6 +37,7 @@ pub(crate) struct FileEncoder {
     dictionaries: Vec<Block>,
     batches: Vec<Block>,
     known: HashSet<i64>,
+    without_rows: Dictionaries,
     checksums: Checksums,
 }
 
@@ -72,6 +74,7 @@ impl FileEncoder {
             dictionaries: Vec::new(),
             batches: Vec::new(),
             known: HashSet::new(),
+            without_rows: Dictionaries::of(schema),
             checksums: Checksums::default(),
         };
         encoder.sink.write(MAGIC)?;
@@ -80,15 +83,13 @@ impl FileEncoder {
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        let buffers = self.encoder.encode(batch)?;
-        for message in rope::messages(buffers)? {
-            self.message(&message)?;
-        }
-        Ok(())
+        let batches = self.without_rows.pass(batch)?;
+        batches.iter().try_for_each(|batch| self.encode(batch))
     }
 
     /// Writes the end, and gives the file back.
     pub(crate) fn finish(mut self) -> Result<File, ArrowError> {
+        self.without_rows.rest().iter().try_for_each(|batch| self.encode(batch))?;
         let encoder = std::mem::replace(&mut self.encoder, StreamEncoder::try_new(&Schema::empty())?);
         let mut end = encoder.finish()?;
         // Behind the schema, where no batch has brought it, stands an end of the stream, which is ours to write.
@@ -105,6 +106,14 @@ impl FileEncoder {
         self.sink.write(MAGIC)?;
         self.sink.flush()?;
         Ok(self.sink.file)
+    }
+
+    fn encode(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
+        let buffers = self.encoder.encode(batch)?;
+        for message in rope::messages(buffers)? {
+            self.message(&message)?;
+        }
+        Ok(())
     }
 
     fn message(&mut self, raw: &RawMessage) -> Result<(), ArrowError> {

@@ -7,6 +7,7 @@ mod body;
 mod bytes;
 mod checksum;
 mod deflate;
+mod dictionaries;
 mod encode;
 mod frame;
 mod heap;
@@ -31,6 +32,7 @@ mod stream;
 
 pub(crate) use body::{Body, Plan, load, load_all, prefixes};
 pub(crate) use checksum::{Checksums, Hasher};
+pub(crate) use dictionaries::has_dictionaries;
 pub use encode::Compression;
 pub(crate) use encode::{FileEncoder, MAGIC};
 pub(crate) use frame::{Frame, Source};

@@ -1,7 +1,10 @@
 use std::fs;
 
 use arrow_array::types::Int32Type;
-use arrow_array::{Array, ArrayRef, Int32Array, ListArray, RecordBatchOptions, StringViewArray, StructArray};
+use arrow_array::{
+    Array, ArrayRef, DictionaryArray, Int32Array, ListArray, RecordBatchOptions, StringViewArray, StructArray,
+};
+use arrow_buffer::OffsetBuffer;
 
 use super::*;
 use crate::read::{load_feather_batches, load_feather_file};
@@ -188,4 +191,26 @@ fn a_writer_that_broke_does_not_finish() {
     assert!(matches!(writer.write(&words(["a", "b"])), Err(Error::Argument(_))));
     assert!(writer.finish().unwrap_err().to_string().contains("an earlier batch could not be written"));
     assert!(names_in(directory.path()).is_empty());
+}
+
+#[test]
+fn batches_without_rows_have_the_dictionaries_of_the_others() {
+    let words = |words: &[&str]| {
+        let words: ArrayRef = Arc::new(words.iter().copied().collect::<DictionaryArray<Int32Type>>());
+        let item = Arc::new(Field::new_list_field(words.data_type().clone(), true));
+        let lists = ListArray::new(item, OffsetBuffer::from_repeated_length(1, words.len()), Arc::clone(&words), None);
+        batch([("word", words), ("list", Arc::new(lists))])
+    };
+    let (some, none) = (words(&["a", "b", "a"]), words(&[]));
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.feather");
+    for batches in [
+        vec![some.clone(), none.clone(), some.clone()],
+        vec![none.clone(), none.clone(), some.clone(), words(&["c"]).slice(0, 0)],
+        vec![some.slice(0, 0), none.clone()],
+    ] {
+        save_feather_batches(&batches, &path).unwrap();
+        assert_eq!(load_feather_batches(&path).unwrap(), batches);
+    }
+    assert!(save_feather_batches(&[some, words(&["c"])], &path).is_err());
 }
