@@ -1,11 +1,12 @@
-use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions, TryLockError};
+mod group;
+mod litter;
+
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
+pub(crate) use group::Group;
 
 /// A file that appears under its name when it is whole, or not at all.
 ///
@@ -21,20 +22,32 @@ pub struct AtomicFile {
     published: bool,
 }
 
-/// What the names of temporary files end with.
-const TEMPORARY: &str = ".tmp";
-
 impl AtomicFile {
-    /// A new temporary file for `target`, and the handle to write it with.
+    /// A new temporary file for `target`, and the handle to write it with. As long as that is open, the file is no litter.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] where the operating system refuses, or would refuse to write `target` itself; [`Error::Argument`] for
     /// a target that is no regular file.
     pub fn create(target: &Path) -> Result<(Self, File)> {
+        Self::create_as(target, |destination| {
+            litter::remove(directory_of(destination), Some(destination));
+            // It has a name: that was found out when it was resolved.
+            Ok(litter::prefix(destination).unwrap_or_default())
+        })
+    }
+
+    /// As [`AtomicFile::create`], for a file that is no litter as long as `group` lives, whether it is open or not.
+    pub(crate) fn create_in(group: &mut Group, target: &Path) -> Result<(Self, File)> {
+        Self::create_as(target, |destination| group.prefix_in(directory_of(destination)))
+    }
+
+    /// `prefix` says what the name of the temporary file for a destination begins with.
+    fn create_as(target: &Path, prefix: impl FnOnce(&Path) -> io::Result<String>) -> Result<(Self, File)> {
         let destination = resolve(target)?;
-        remove_litter(&destination);
-        let (temporary, file) = create_beside(&destination)?;
+        let (temporary, file) = prefix(&destination)
+            .and_then(|prefix| litter::create(directory_of(&destination), &prefix))
+            .map_err(|error| creation_error(&destination, error))?;
         let guard = Self { target: target.to_owned(), destination, temporary, published: false };
         guard.keep_permissions(&file)?;
         Ok((guard, file))
@@ -92,62 +105,11 @@ fn resolve(target: &Path) -> Result<PathBuf> {
         }
         Ok(old) if old.permissions().readonly() => refuse(io::ErrorKind::PermissionDenied),
         Ok(_) => fs::canonicalize(target).map_err(|error| Error::io("write", target, error)),
+        Err(_) if target.file_name().is_none() => {
+            Err(Error::Argument(format!("cannot write {:?}: the path does not end in a file name", target.display())))
+        }
         // Absent, or unreadable: creating the temporary file will say which.
         Err(_) => Ok(target.to_owned()),
-    }
-}
-
-fn create_beside(target: &Path) -> Result<(PathBuf, File)> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-
-    let Some(prefix) = temporary_prefix(target) else {
-        return Err(Error::Argument(format!(
-            "cannot write {:?}: the path does not end in a file name",
-            target.display()
-        )));
-    };
-    loop {
-        let counter = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let temporary = target.with_file_name(format!("{prefix}{}.{counter}{TEMPORARY}", process::id()));
-        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
-            Ok(file) => {
-                // File systems without locks have nobody who removes what is not locked.
-                let _ = file.try_lock();
-                // Between those two lines somebody may have taken it for litter.
-                if temporary.exists() {
-                    return Ok((temporary, file));
-                }
-            }
-            // Left by a killed process that had our process id.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(creation_error(target, error)),
-        }
-    }
-}
-
-/// What the names of a target's temporary files begin with.
-fn temporary_prefix(target: &Path) -> Option<String> {
-    // Shortened, because most file systems stop at 255 bytes and the target's own name may be near that.
-    let name: String = target.file_name()?.to_string_lossy().chars().take(48).collect();
-    Some(format!(".{name}."))
-}
-
-/// Removes what killed writers of this target have left. A lock says that a writer lives, wherever it runs.
-fn remove_litter(target: &Path) {
-    let Some(prefix) = temporary_prefix(target) else { return };
-    let is_temporary = |name: &OsStr| {
-        let middle = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(TEMPORARY));
-        middle.is_some_and(|middle| middle.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
-    };
-    // Best effort: where it fails, the save itself says why, or litter stays.
-    let Ok(entries) = fs::read_dir(directory_of(target)) else { return };
-    for entry in entries.flatten().filter(|entry| is_temporary(&entry.file_name())) {
-        let path = entry.path();
-        let Ok(file) = OpenOptions::new().write(true).open(&path) else { continue };
-        match file.try_lock() {
-            Ok(()) => drop(fs::remove_file(&path)),
-            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
-        }
     }
 }
 
@@ -299,6 +261,23 @@ mod tests {
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&real).unwrap(), b"new");
         assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn files_of_a_group_outlive_other_writers_though_they_are_closed() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a.feather");
+        let mut group = Group::default();
+        let (closed, _) = AtomicFile::create_in(&mut group, &target).unwrap();
+
+        // Of the same target, and of another group.
+        write(&target, b"other").unwrap();
+        AtomicFile::create_in(&mut Group::default(), &target).unwrap();
+
+        closed.publish(true).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"");
+        drop(group);
+        assert_eq!(names_in(directory.path()), ["a.feather"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use crate::atomic::Group;
 use crate::error::{Error, Result};
 use crate::read::BatchReader;
 use crate::write::{FeatherWriter, SaveOptions, Sealed};
@@ -19,6 +20,8 @@ pub(crate) struct Pieces {
     schema: SchemaRef,
     current: Option<(FeatherWriter, usize)>,
     sealed: Vec<(Sealed, usize)>,
+    /// Behind the files, which it protects as long as it lives.
+    group: Group,
 }
 
 impl Pieces {
@@ -31,6 +34,7 @@ impl Pieces {
             schema,
             current: None,
             sealed: Vec::new(),
+            group: Group::default(),
         })
     }
 
@@ -43,7 +47,10 @@ impl Pieces {
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let (mut file, rows) = match self.current.take() {
             Some(current) => current,
-            None => (FeatherWriter::create(&self.path(self.sealed.len()), &self.schema, SaveOptions::default())?, 0),
+            None => {
+                let path = self.path(self.sealed.len());
+                (FeatherWriter::create_in(&mut self.group, &path, &self.schema, SaveOptions::default())?, 0)
+            }
         };
         file.write(batch)?;
         self.current = Some((file, rows + batch.num_rows()));
@@ -65,7 +72,7 @@ impl Pieces {
         self.seal()?;
         let mut written = 0;
         for (sealed, rows) in &self.sealed {
-            check_rows(sealed.temporary(), *rows)?;
+            check_rows(sealed, *rows)?;
             written += *rows as u64;
         }
         if written != rows {
@@ -91,15 +98,63 @@ impl Pieces {
 }
 
 /// Reads a file's footer and headers again: whoever made it may delete what it was made of.
-fn check_rows(path: &Path, expected: usize) -> Result<()> {
-    let found = BatchReader::open(path)?.count_rows()?;
+fn check_rows(sealed: &Sealed, expected: usize) -> Result<()> {
+    let found = BatchReader::open(sealed.temporary())?.count_rows()?;
     if found == expected as u64 {
         return Ok(());
     }
-    Err(Error::data(path, format!("{expected} rows were written to it, and it has {found}: the disk may be failing")))
+    Err(Error::data(
+        sealed.target(),
+        format!("{expected} rows were written to it, and it has {found}: the disk may be failing"),
+    ))
 }
 
 fn remove(path: &PathBuf) {
     // Best effort: the error that is on its way says more.
     let _ = fs::remove_file(path);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{names_in, numbers};
+
+    #[test]
+    fn pieces_with_long_names_and_their_neighbours_survive_each_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let prefix = OsString::from(format!("{}_split", "n".repeat(120)));
+        let pieces = || Pieces::create(directory.path(), &prefix, numbers(0, 1).schema()).unwrap();
+        let fill = |pieces: &mut Pieces| {
+            for first in 0..3 {
+                pieces.write(&numbers(first, 1)).unwrap();
+                pieces.seal().unwrap();
+            }
+        };
+        let (mut first, mut second) = (pieces(), pieces());
+        fill(&mut first);
+        fill(&mut second);
+        crate::save_feather_file(&numbers(0, 1), &first.path(1)).unwrap();
+
+        assert_eq!(first.publish(3).unwrap().len(), 3);
+        assert_eq!(second.publish(3).unwrap().len(), 3);
+        assert_eq!(names_in(directory.path()).len(), 3);
+    }
+
+    #[test]
+    fn what_killed_ones_left_goes_with_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut killed = Pieces::create(directory.path(), OsStr::new("a"), numbers(0, 1).schema()).unwrap();
+        killed.write(&numbers(0, 1)).unwrap();
+        killed.seal().unwrap();
+        let names = names_in(directory.path());
+        assert_eq!(names.len(), 2, "{names:?}");
+        drop(killed);
+        for name in names {
+            fs::write(directory.path().join(name), b"half").unwrap();
+        }
+
+        crate::save_feather_file(&numbers(0, 1), &directory.path().join("b")).unwrap();
+
+        assert_eq!(names_in(directory.path()), ["b"]);
+    }
 }

@@ -9,7 +9,7 @@ use arrow_array::{Array, ArrayRef, GenericByteViewArray, RecordBatch, RecordBatc
 use arrow_schema::{ArrowError, DataType, SchemaRef};
 
 use super::{SaveOptions, difference};
-use crate::atomic::AtomicFile;
+use crate::atomic::{AtomicFile, Group};
 use crate::error::{Error, Result};
 use crate::guard::no_panic;
 use crate::wire::FileEncoder;
@@ -54,7 +54,7 @@ pub struct FeatherWriter {
 pub(crate) struct Sealed {
     guard: AtomicFile,
     durable: bool,
-    /// Open, and so locked: it is no litter.
+    /// Open, and so locked: it is no litter. So is one of a group, open or not.
     file: Option<File>,
 }
 
@@ -66,7 +66,15 @@ impl FeatherWriter {
     /// [`Error::Io`] when the file cannot be written (a missing directory is named), [`Error::Data`] for a type that
     /// Arrow IPC cannot express.
     pub fn create(path: &Path, schema: &SchemaRef, options: SaveOptions) -> Result<Self> {
-        let (guard, file) = AtomicFile::create(path)?;
+        Self::begin(AtomicFile::create(path)?, path, schema, options)
+    }
+
+    /// As [`FeatherWriter::create`], for one of several files that are published together.
+    pub(crate) fn create_in(group: &mut Group, path: &Path, schema: &SchemaRef, options: SaveOptions) -> Result<Self> {
+        Self::begin(AtomicFile::create_in(group, path)?, path, schema, options)
+    }
+
+    fn begin((guard, file): (AtomicFile, File), path: &Path, schema: &SchemaRef, options: SaveOptions) -> Result<Self> {
         let encoder = no_panic(|| FileEncoder::new(file, schema, options.compression))
             .map_err(|error| Error::arrow("write", path, error))?;
         let SaveOptions { durable, .. } = options;
@@ -140,12 +148,17 @@ impl std::fmt::Debug for FeatherWriter {
 }
 
 impl Sealed {
+    /// The name that it will have.
+    pub(crate) fn target(&self) -> &Path {
+        self.guard.target()
+    }
+
     /// Where it is until it is published.
     pub(crate) fn temporary(&self) -> &Path {
         self.guard.temporary()
     }
 
-    /// Closes it: of many there are more than a process may have open.
+    /// Closes one of a group: of many there are more than a process may have open.
     pub(crate) fn close(&mut self) {
         self.file = None;
     }
