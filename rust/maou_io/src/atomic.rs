@@ -3,7 +3,7 @@ mod litter;
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use crate::error::{Error, Result};
 pub(crate) use group::Group;
@@ -47,7 +47,7 @@ impl AtomicFile {
         let destination = resolve(target)?;
         let (temporary, file) = prefix(&destination)
             .and_then(|prefix| litter::create(directory_of(&destination), &prefix))
-            .map_err(|error| creation_error(&destination, error))?;
+            .map_err(|error| creation_error(target, error))?;
         let guard = Self { target: target.to_owned(), destination, temporary, published: false };
         guard.keep_permissions(&file)?;
         Ok((guard, file))
@@ -94,7 +94,8 @@ impl Drop for AtomicFile {
     }
 }
 
-/// Where a write to `target` has to end, after refusing what a plain write would refuse and a rename would not.
+/// Where a write to `target` has to end, after refusing what a plain write would refuse and a rename would not. Absolute:
+/// the current directory may be another when the file is renamed.
 fn resolve(target: &Path) -> Result<PathBuf> {
     let refuse = |kind| Err(Error::io("write", target, io::Error::from(kind)));
     match fs::metadata(target) {
@@ -109,7 +110,7 @@ fn resolve(target: &Path) -> Result<PathBuf> {
             Err(Error::Argument(format!("cannot write {:?}: the path does not end in a file name", target.display())))
         }
         // Absent, or unreadable: creating the temporary file will say which.
-        Err(_) => Ok(target.to_owned()),
+        Err(_) => path::absolute(target).map_err(|error| Error::io("write", target, error)),
     }
 }
 
@@ -278,6 +279,14 @@ mod tests {
         assert_eq!(fs::read(&target).unwrap(), b"");
         drop(group);
         assert_eq!(names_in(directory.path()), ["a.feather"]);
+    }
+
+    #[test]
+    fn destinations_are_absolute() {
+        // The current directory may be another when the file gets its name.
+        let destination = resolve(Path::new("not-there.feather")).unwrap();
+        assert_eq!(destination, std::env::current_dir().unwrap().join("not-there.feather"));
+        assert!(matches!(resolve(Path::new("")), Err(Error::Argument(_))));
     }
 
     #[test]
