@@ -22,6 +22,9 @@ pub struct AtomicFile {
     published: bool,
 }
 
+/// Symbolic links that may lead from one to the next. As many as Linux follows.
+const LINKS: usize = 40;
+
 impl AtomicFile {
     /// A new temporary file for `target`, and the handle to write it with. As long as that is open, the file is no litter.
     ///
@@ -47,7 +50,7 @@ impl AtomicFile {
         let destination = resolve(target)?;
         let (temporary, file) = prefix(&destination)
             .and_then(|prefix| litter::create(directory_of(&destination), &prefix))
-            .map_err(|error| creation_error(target, error))?;
+            .map_err(|error| creation_error(target, &destination, error))?;
         let guard = Self { target: target.to_owned(), destination, temporary, published: false };
         guard.keep_permissions(&file)?;
         Ok((guard, file))
@@ -97,7 +100,8 @@ impl Drop for AtomicFile {
 /// Where a write to `target` has to end, after refusing what a plain write would refuse and a rename would not. Absolute:
 /// the current directory may be another when the file is renamed.
 fn resolve(target: &Path) -> Result<PathBuf> {
-    let refuse = |kind| Err(Error::io("write", target, io::Error::from(kind)));
+    let failed = |error| Error::io("write", target, error);
+    let refuse = |kind| Err(failed(io::Error::from(kind)));
     match fs::metadata(target) {
         Ok(old) if old.is_dir() => refuse(io::ErrorKind::IsADirectory),
         // A rename would put a regular file where /dev/null was.
@@ -105,22 +109,37 @@ fn resolve(target: &Path) -> Result<PathBuf> {
             Err(Error::Argument(format!("cannot write {}: it exists and is no regular file", target.display())))
         }
         Ok(old) if old.permissions().readonly() => refuse(io::ErrorKind::PermissionDenied),
-        Ok(_) => fs::canonicalize(target).map_err(|error| Error::io("write", target, error)),
-        Err(_) if target.file_name().is_none() => {
-            Err(Error::Argument(format!("cannot write {:?}: the path does not end in a file name", target.display())))
+        Ok(_) => fs::canonicalize(target).map_err(failed),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let nameless = || {
+                Error::Argument(format!("cannot write {:?}: the path does not end in a file name", target.display()))
+            };
+            target.file_name().ok_or_else(nameless)?;
+            let destination = follow(target).map_err(failed)?;
+            if destination.file_name().is_some() { Ok(destination) } else { Err(nameless()) }
         }
-        // Absent, or unreadable: creating the temporary file will say which.
-        Err(_) => path::absolute(target).map_err(|error| Error::io("write", target, error)),
+        Err(error) => Err(failed(error)),
     }
 }
 
-/// Names the directory when it is the directory that is missing.
-fn creation_error(target: &Path, error: io::Error) -> Error {
-    match directory_of(target) {
-        directory if error.kind() == io::ErrorKind::NotFound && !directory.exists() => {
-            Error::io("write a file in the missing directory", directory, error)
+/// Where `target`, which is not there, would be: symbolic links may lead to it.
+fn follow(target: &Path) -> io::Result<PathBuf> {
+    let mut path = path::absolute(target)?;
+    for _ in 0..LINKS {
+        match fs::read_link(&path) {
+            Ok(next) => path = directory_of(&path).join(next),
+            Err(_) => return Ok(path),
         }
-        _ => Error::io("write", target, error),
+    }
+    Err(io::Error::other("too many symbolic links"))
+}
+
+/// Names the directory when it is the directory that is missing.
+fn creation_error(target: &Path, destination: &Path, error: io::Error) -> Error {
+    let is_missing = |directory: &&Path| error.kind() == io::ErrorKind::NotFound && !directory.exists();
+    match [target, destination].map(directory_of).into_iter().find(is_missing) {
+        Some(directory) => Error::io("write a file in the missing directory", directory, error),
+        None => Error::io("write", target, error),
     }
 }
 
@@ -279,6 +298,28 @@ mod tests {
         assert_eq!(fs::read(&target).unwrap(), b"");
         drop(group);
         assert_eq!(names_in(directory.path()), ["a.feather"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_symbolic_link_to_nothing_is_followed() {
+        use std::os::unix::fs::symlink;
+
+        let directory = tempfile::tempdir().unwrap();
+        let [link, next, real] = ["link", "next", "deep/real"].map(|name| directory.path().join(name));
+        symlink("next", &link).unwrap();
+        symlink(&real, &next).unwrap();
+
+        let error = write(&link, b"new").unwrap_err();
+        assert!(matches!(&error, Error::Io { path, .. } if path.ends_with("deep")), "{error}");
+        fs::create_dir(directory.path().join("deep")).unwrap();
+        write(&link, b"new").unwrap();
+
+        assert_eq!(fs::read(&real).unwrap(), b"new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(names_in(&directory.path().join("deep")), ["real"]);
+        symlink("circle", directory.path().join("circle")).unwrap();
+        assert!(matches!(write(&directory.path().join("circle"), b""), Err(Error::Io { .. })));
     }
 
     #[test]
