@@ -1,5 +1,6 @@
 mod group;
 mod litter;
+mod permissions;
 
 use std::fs::{self, File};
 use std::io;
@@ -28,6 +29,8 @@ const LINKS: usize = 40;
 impl AtomicFile {
     /// A new temporary file for `target`, and the handle to write it with. As long as that is open, the file is no litter.
     ///
+    /// It has the permissions of the file that it will replace, and its owner where that is allowed.
+    ///
     /// # Errors
     ///
     /// [`Error::Io`] where the operating system refuses, or would refuse to write `target` itself; [`Error::Argument`] for
@@ -48,11 +51,14 @@ impl AtomicFile {
     /// `prefix` says what the name of the temporary file for a destination begins with.
     fn create_as(target: &Path, prefix: impl FnOnce(&Path) -> io::Result<String>) -> Result<(Self, File)> {
         let destination = resolve(target)?;
+        let old = fs::metadata(&destination).ok();
         let (temporary, file) = prefix(&destination)
-            .and_then(|prefix| litter::create(directory_of(&destination), &prefix))
+            .and_then(|prefix| litter::create(directory_of(&destination), &prefix, old.is_some()))
             .map_err(|error| creation_error(target, &destination, error))?;
         let guard = Self { target: target.to_owned(), destination, temporary, published: false };
-        guard.keep_permissions(&file)?;
+        if let Some(old) = old {
+            permissions::keep(&file, &old).map_err(|error| Error::io("write", target, error))?;
+        }
         Ok((guard, file))
     }
 
@@ -78,13 +84,6 @@ impl AtomicFile {
             sync_directory(&self.destination);
         }
         Ok(())
-    }
-
-    fn keep_permissions(&self, file: &File) -> Result<()> {
-        match fs::metadata(&self.destination) {
-            Ok(old) => file.set_permissions(old.permissions()).map_err(|error| Error::io("write", &self.target, error)),
-            Err(_) => Ok(()),
-        }
     }
 }
 

@@ -25,7 +25,7 @@ impl Group {
             return Ok(litter::member_prefix(&lock.path));
         }
         litter::remove(directory, None);
-        let (path, file) = litter::create(directory, &litter::group_prefix())?;
+        let (path, file) = litter::create(directory, &litter::group_prefix(), false)?;
         let prefix = litter::member_prefix(&path);
         self.locks.push(Lock { path, _file: file });
         Ok(prefix)

@@ -42,14 +42,14 @@ pub(super) fn member_prefix(lock: &Path) -> String {
     format!("{}.", name.strip_suffix(SUFFIX).unwrap_or(&name))
 }
 
-/// A new file in `directory`, which is locked as long as it is open.
-pub(super) fn create(directory: &Path, prefix: &str) -> io::Result<(PathBuf, File)> {
+/// A new file in `directory`, which is locked as long as it is open. `private`: nobody else may open it.
+pub(super) fn create(directory: &Path, prefix: &str, private: bool) -> io::Result<(PathBuf, File)> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
 
     loop {
         let counter = COUNTER.fetch_add(1, Ordering::Relaxed);
         let path = directory.join(format!("{prefix}{counter}{SUFFIX}"));
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
+        match open_new(&path, private) {
             Ok(file) => {
                 // Somebody may have taken it for litter before it was locked: then he has the lock, or it is gone. File
                 // systems without locks have nobody who removes what is not locked.
@@ -133,6 +133,18 @@ fn hold(path: &Path) -> Option<File> {
     file.try_lock().is_ok().then_some(file)
 }
 
+fn open_new(path: &Path, private: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if private {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = private;
+    options.open(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,5 +186,15 @@ mod tests {
         remove(directory.path(), None);
 
         assert_eq!(names_in(directory.path()), names[1]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_may_open_a_private_file() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let directory = tempfile::tempdir().unwrap();
+        let (_, file) = create(directory.path(), ".a.", true).unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0);
     }
 }
