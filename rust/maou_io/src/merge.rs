@@ -6,7 +6,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use crate::conform::{conform, places, without_dictionaries};
 use crate::error::{Error, Result};
-use crate::pieces::Pieces;
+use crate::pieces::{Pieces, check_inputs_survive};
 use crate::read::{BatchReader, STEP_BYTES};
 
 /// Merges files into files of at most `rows_per_chunk` rows, in the order of `paths`.
@@ -54,7 +54,7 @@ pub fn merge_feather_files(
 ) -> Result<Vec<PathBuf>> {
     check_arguments(paths, rows_per_chunk, output_prefix)?;
     let prefix = format!("{output_prefix}_chunk");
-    check_inputs_survive(paths, output_dir, &prefix)?;
+    check_inputs_survive(paths, output_dir, OsStr::new(&prefix))?;
     let Some(Survey { inputs, schema, rows }) = survey(paths)? else {
         return Ok(Vec::new());
     };
@@ -87,31 +87,6 @@ fn check_arguments(paths: &[PathBuf], rows_per_chunk: usize, output_prefix: &str
         return refuse(format!("the output prefix {output_prefix:?} is a path: give the directory as output_dir"));
     }
     Ok(())
-}
-
-/// Refuses inputs that a chunk could replace, before anything is written.
-fn check_inputs_survive(paths: &[PathBuf], output_dir: &Path, prefix: &str) -> Result<()> {
-    // A directory that is not there yet holds no input.
-    let Ok(output_dir) = output_dir.canonicalize() else {
-        return Ok(());
-    };
-    let is_chunk = |name: &OsStr| {
-        name.to_str()
-            .and_then(|name| name.strip_prefix(prefix)?.strip_suffix(".feather"))
-            .is_some_and(|number| number.len() >= 4 && number.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    // Inputs that cannot be resolved fail when they are opened, with a better message.
-    let threatened = paths
-        .iter()
-        .filter_map(|path| path.canonicalize().ok())
-        .find(|path| path.parent() == Some(output_dir.as_path()) && path.file_name().is_some_and(is_chunk));
-    match threatened {
-        Some(path) => Err(Error::Argument(format!(
-            "the input {} has the name of an output and would be replaced: choose another output_dir or output_prefix",
-            path.display()
-        ))),
-        None => Ok(()),
-    }
 }
 
 /// What is to be merged.

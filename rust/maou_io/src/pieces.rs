@@ -1,5 +1,7 @@
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
@@ -23,6 +25,8 @@ pub(crate) struct Pieces {
     /// Behind the files, which it protects as long as it lives.
     group: Group,
 }
+
+const EXTENSION: &str = ".feather";
 
 impl Pieces {
     /// Files named `{prefix}0000.feather`, `{prefix}0001.feather` and so on. Makes `directory` when it is missing.
@@ -92,9 +96,40 @@ impl Pieces {
 
     fn path(&self, number: usize) -> PathBuf {
         let mut name = self.prefix.clone();
-        name.push(format!("{number:04}.feather"));
+        name.push(format!("{number:04}{EXTENSION}"));
         self.directory.join(name)
     }
+}
+
+/// Refuses inputs that a piece could replace, before anything is written: those that have its name, and those that a
+/// symbolic link of its name leads to.
+pub(crate) fn check_inputs_survive(inputs: &[impl AsRef<Path>], directory: &Path, prefix: &OsStr) -> Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(Error::io("list the directory", directory, error));
+        }
+        // It is not there yet, or cannot be made, which is found out when it is.
+        Err(_) => return Ok(()),
+    };
+    // Inputs that cannot be resolved fail when they are opened, with a better message.
+    let inputs: HashSet<PathBuf> = inputs.iter().filter_map(|path| path.as_ref().canonicalize().ok()).collect();
+    let mut pieces = entries.flatten().filter(|entry| is_piece(&entry.file_name(), prefix));
+    match pieces.find(|piece| piece.path().canonicalize().is_ok_and(|path| inputs.contains(&path))) {
+        Some(piece) => Err(Error::Argument(format!(
+            "{} is an input, has the name of an output and would be replaced: choose another output directory or prefix",
+            piece.path().display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn is_piece(name: &OsStr, prefix: &OsStr) -> bool {
+    let number = name
+        .as_encoded_bytes()
+        .strip_prefix(prefix.as_encoded_bytes())
+        .and_then(|rest| rest.strip_suffix(EXTENSION.as_bytes()));
+    number.is_some_and(|number| number.len() >= 4 && number.iter().all(u8::is_ascii_digit))
 }
 
 /// Reads a file's footer and headers again: whoever made it may delete what it was made of.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::conform::{conform, without_dictionaries};
 use crate::error::{Error, Result};
-use crate::pieces::Pieces;
+use crate::pieces::{Pieces, check_inputs_survive};
 use crate::read::{BatchReader, STEP_BYTES};
 
 /// Splits a file into files of `rows_per_file` rows, the last one of what remains.
@@ -15,7 +15,7 @@ use crate::read::{BatchReader, STEP_BYTES};
 ///
 /// # Errors
 ///
-/// [`Error::Argument`] when `rows_per_file` is 0, otherwise [`Error::Io`] and [`Error::Data`]. After an error there are
+/// [`Error::Argument`] when `rows_per_file` is 0 or a piece could replace `path`, otherwise [`Error::Io`] and [`Error::Data`]. After an error there are
 /// no new files.
 ///
 /// ```
@@ -56,6 +56,7 @@ fn split(
 ) -> Result<Vec<PathBuf>> {
     let mut prefix = path.file_stem().unwrap_or(path.as_os_str()).to_owned();
     prefix.push("_split");
+    check_inputs_survive(&[path], output_dir, &prefix)?;
     let mut schema = reader.schema();
     if BatchReader::open(path)?.dictionaries_change()? {
         schema = Arc::new(without_dictionaries(&schema));

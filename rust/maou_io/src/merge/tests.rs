@@ -194,6 +194,17 @@ fn an_input_is_not_replaced() {
     assert_eq!(load_feather_file(&again[0]).unwrap(), numbers(0, 6));
 }
 
+#[cfg(unix)]
+#[test]
+fn an_input_is_not_replaced_through_a_symbolic_link() {
+    let inputs = Inputs::new(&[&[numbers(0, 3)]]);
+    fs::create_dir(inputs.output()).unwrap();
+    std::os::unix::fs::symlink("../0.feather", inputs.output().join("all_chunk0000.feather")).unwrap();
+
+    assert!(inputs.refusal().contains("would be replaced"));
+    assert_eq!(load_feather_file(&inputs.paths[0]).unwrap(), numbers(0, 3));
+}
+
 #[test]
 fn an_error_leaves_no_chunks() {
     let inputs = Inputs::new(&[&[numbers(0, 3)], &[numbers(3, 3)]]);

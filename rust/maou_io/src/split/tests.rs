@@ -116,3 +116,20 @@ fn dictionaries_that_change_become_their_values() {
     assert!(matches!(data_type, DataType::Dictionary(..)), "{data_type}");
     assert_eq!(words, "abab");
 }
+
+#[cfg(unix)]
+#[test]
+fn the_file_is_not_replaced_through_a_symbolic_link() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.feather");
+    let output = directory.path().join("pieces");
+    save_feather_batches(&[numbers(0, 6)], &path).unwrap();
+    fs::create_dir(&output).unwrap();
+    std::os::unix::fs::symlink("../a.feather", output.join("a_split0001.feather")).unwrap();
+
+    let error = split_feather_file(&path, &output, 2).unwrap_err();
+
+    assert!(matches!(&error, Error::Argument(message) if message.contains("would be replaced")), "{error}");
+    assert_eq!(load_feather_file(&path).unwrap(), numbers(0, 6));
+    assert_eq!(names_in(&output), ["a_split0001.feather"]);
+}
