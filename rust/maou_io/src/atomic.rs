@@ -142,9 +142,9 @@ fn creation_error(target: &Path, destination: &Path, error: io::Error) -> Error 
     }
 }
 
-/// Makes the rename itself durable. The file is complete and in place by now, so a file system that cannot do this
+/// Makes the name of `file` durable. The file is complete and in place by now, so a file system that cannot do this
 /// (network mounts answer EINVAL) is no reason to report a failure.
-fn sync_directory(file: &Path) {
+pub(crate) fn sync_directory(file: &Path) {
     #[cfg(unix)]
     {
         let _ = File::open(directory_of(file)).and_then(|directory| directory.sync_all());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use crate::atomic::Group;
+use crate::atomic::{self, Group};
 use crate::error::{Error, Result};
 use crate::read::BatchReader;
 use crate::write::{FeatherWriter, SaveOptions, Sealed};
@@ -31,7 +31,7 @@ const EXTENSION: &str = ".feather";
 impl Pieces {
     /// Files named `{prefix}0000.feather`, `{prefix}0001.feather` and so on. Makes `directory` when it is missing.
     pub(crate) fn create(directory: &Path, prefix: &OsStr, schema: SchemaRef) -> Result<Self> {
-        fs::create_dir_all(directory).map_err(|error| Error::io("create the directory", directory, error))?;
+        make_directory(directory)?;
         Ok(Self {
             directory: directory.to_owned(),
             prefix: prefix.to_owned(),
@@ -132,6 +132,19 @@ fn is_piece(name: &OsStr, prefix: &OsStr) -> bool {
     number.is_some_and(|number| number.len() >= 4 && number.iter().all(u8::is_ascii_digit))
 }
 
+/// Makes `directory` when it is missing, and its name durable: else what is written to it could be lost with it.
+fn make_directory(directory: &Path) -> Result<()> {
+    let missing = missing(directory);
+    fs::create_dir_all(directory).map_err(|error| Error::io("create the directory", directory, error))?;
+    missing.into_iter().for_each(atomic::sync_directory);
+    Ok(())
+}
+
+/// Of `directory` and those that it is in, those that are not there.
+fn missing(directory: &Path) -> Vec<&Path> {
+    directory.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect()
+}
+
 /// Reads a file's footer and headers again: whoever made it may delete what it was made of.
 fn check_rows(sealed: &Sealed, expected: usize) -> Result<()> {
     let found = BatchReader::open(sealed.temporary())?.count_rows()?;
@@ -191,5 +204,15 @@ mod tests {
         crate::save_feather_file(&numbers(0, 1), &directory.path().join("b")).unwrap();
 
         assert_eq!(names_in(directory.path()), ["b"]);
+    }
+
+    #[test]
+    fn directories_that_are_missing_are_found_from_the_last_to_the_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let [a, b] = ["a", "a/b"].map(|name| directory.path().join(name));
+        assert_eq!(missing(&b), [b.as_path(), &a]);
+        assert_eq!(missing(Path::new("not-there/b")), ["not-there/b", "not-there"].map(Path::new));
+        make_directory(&b).unwrap();
+        assert!(missing(&b).is_empty());
     }
 }
