@@ -86,6 +86,12 @@ def crooked_offsets(table: Table) -> None:
     table.keeps = starts  # type: ignore[attr-defined]
 
 
+def nulls_of_nothing(table: Table) -> None:
+    nulls = c.array(3, [None])
+    nulls.buffers = None
+    table.replace(0, c.schema("n", "i"), nulls)
+
+
 def dictionary(table: Table, keys: bytes, values: c.Array | None) -> None:
     types, array = c.schema("c", "i"), c.array(3, [None, keys])
     types.dictionary = ctypes.addressof(c.schema("u"))
@@ -158,6 +164,9 @@ SPOILS: dict[str, Callable[[Table], object]] = {
     "views of another buffer": views(struct.pack("<q", 33), struct.pack("<i4sii", 33, LONG[:4], 1, 0)),
     "views with other beginnings": views(struct.pack("<q", 33), struct.pack("<i4sii", 33, b"xxxx", 0, 0)),
     "fixed lists of too few values": column("+w:4", c.array(3, [None], [c.array(6, [None, INTS * 2])])),
+    "nulls with values": column("n", c.array(3, [INTS])),
+    "nulls with two buffers": column("n", c.array(3, [None, None])),
+    "nulls whose buffers are not there": nulls_of_nothing,
     "dictionary without values": lambda table: dictionary(table, b"\0\1\0", None),
     "dictionary keys beyond the values": lambda table: dictionary(table, b"\0\1\2", WORDS),
     "negative dictionary keys": lambda table: dictionary(table, b"\0\1\xff", WORDS),

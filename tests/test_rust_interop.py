@@ -24,7 +24,13 @@ from maou._rust.maou_io import (
     save_preprocessing_feather,
     split_feather_file,
 )
-from maou.domain.data.rust_io import load_hcpe_df, merge_hcpe_feather_files, save_hcpe_df
+from maou.domain.data.rust_io import (
+    load_generic_df,
+    load_hcpe_df,
+    merge_hcpe_feather_files,
+    save_generic_df,
+    save_hcpe_df,
+)
 from maou.domain.data.schema import SchemaValidationError
 from maou.infra.utility.records import generate_hcpe_df, generate_preprocessing_df
 
@@ -261,6 +267,27 @@ def test_batches_of_a_stream_file(hcpe: pl.DataFrame, tmp_path: Path) -> None:
     WRITERS["pyarrow stream, lz4"](hcpe, tmp_path / "a.feather")
     heights = [pl.DataFrame(batch).height for batch in load_feather_batches(tmp_path / "a.feather")]
     assert heights == [100, 100, 50]
+
+
+NULLS = {
+    "null": pl.Series("null", [None, None, None]),
+    "lists": pl.Series("lists", [[None, None], [], None], dtype=pl.List(pl.Null)),
+    "arrays": pl.Series("arrays", [[None, None]] * 3, dtype=pl.Array(pl.Null, 2)),
+    "structs": pl.Series("structs", [{"a": 1, "b": None}] * 3, dtype=pl.Struct({"a": pl.Int8, "b": pl.Null})),
+    "deep": pl.Series("deep", [[{"a": [None]}], [], [{"a": None}]], dtype=pl.List(pl.Struct({"a": pl.List(pl.Null)}))),
+}
+
+
+@pytest.mark.parametrize("name", NULLS)
+def test_columns_without_a_type_are_as_they_were(name: str, tmp_path: Path) -> None:
+    frame = pl.DataFrame([pl.Series("row", [1, 2, 3]), NULLS[name]])
+    for part in (frame, frame[1:], frame[:0], pl.concat([frame, frame[2:]], rechunk=False)):
+        save_generic_df(part, tmp_path / "a.feather")
+        loaded = load_generic_df(tmp_path / "a.feather")
+        assert loaded.equals(part)
+        assert loaded.schema == part.schema
+        save_feather_batches([part, part.to_arrow()], tmp_path / "b.feather")
+        assert load_generic_df(tmp_path / "b.feather").equals(pl.concat([part, part]))
 
 
 def test_no_batches_is_a_value_error(tmp_path: Path) -> None:

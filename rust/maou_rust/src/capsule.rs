@@ -4,6 +4,7 @@
 //! both directions: the exporter's release callback says when its owner may free it.
 
 mod import;
+mod nulls;
 mod stream;
 
 use std::ffi::CStr;

@@ -11,6 +11,8 @@ use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi_and_data_type};
 use arrow_data::layout;
 use arrow_schema::{ArrowError, DataType, Schema};
 
+use super::nulls;
+
 /// Types within types: a schema that is its own child has no end.
 const DEEPEST: usize = 64;
 /// The format of a struct, whose children are columns.
@@ -45,7 +47,9 @@ pub(super) fn rows(array: FFI_ArrowArray, schema: &Schema) -> Result<StructArray
         }
         check_array(&array, &data_type)?;
         // SAFETY: its buffers have as many bytes as they must, by the producer's word; all else was checked.
-        let data = unsafe { from_ffi_and_data_type(array, data_type) }?;
+        let data = unsafe { from_ffi_and_data_type(array, nulls::importable(&data_type)) }?;
+        // SAFETY: the next line.
+        let data = unsafe { nulls::restored(data, &data_type) };
         data.validate()?;
         let rows = StructArray::from(data);
         for column in rows.columns() {
@@ -102,7 +106,8 @@ fn check_array(array: &FFI_ArrowArray, data_type: &DataType) -> Result<(), Arrow
     let layout = layout(data_type);
     let expected = layout.buffers.len() + usize::from(layout.can_contain_null_mask) + usize::from(layout.variadic);
     let found = array.num_buffers();
-    if found < expected || (found > expected && !layout.variadic) {
+    let is_absent = || *data_type == DataType::Null && found == 1 && array.buffer(0).is_null();
+    if found < expected || (found > expected && !layout.variadic && !is_absent()) {
         return bad(format!("{} buffers in place of {expected}", found.cast_signed()));
     }
     match data_type {
@@ -115,18 +120,7 @@ fn check_array(array: &FFI_ArrowArray, data_type: &DataType) -> Result<(), Arrow
 }
 
 fn check_children(array: &FFI_ArrowArray, data_type: &DataType) -> Result<(), ArrowError> {
-    let types: Vec<&DataType> = match data_type {
-        DataType::List(field)
-        | DataType::LargeList(field)
-        | DataType::FixedSizeList(field, _)
-        | DataType::ListView(field)
-        | DataType::LargeListView(field)
-        | DataType::Map(field, _) => vec![field.data_type()],
-        DataType::Struct(fields) => fields.iter().map(|field| field.data_type()).collect(),
-        DataType::Union(fields, _) => fields.iter().map(|(_, field)| field.data_type()).collect(),
-        DataType::RunEndEncoded(run_ends, values) => vec![run_ends.data_type(), values.data_type()],
-        _ => Vec::new(),
-    };
+    let types = child_types(data_type);
     let found = array.num_children();
     if found != types.len() {
         let (expected, found) = (types.len(), found.cast_signed());
@@ -138,6 +132,22 @@ fn check_children(array: &FFI_ArrowArray, data_type: &DataType) -> Result<(), Ar
     match (array.dictionary(), data_type) {
         (Some(values), DataType::Dictionary(_, value)) => check_array(values, value),
         _ => Ok(()),
+    }
+}
+
+/// Types of the arrays within one of `data_type`, but for a dictionary's values.
+pub(super) fn child_types(data_type: &DataType) -> Vec<&DataType> {
+    match data_type {
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::ListView(field)
+        | DataType::LargeListView(field)
+        | DataType::Map(field, _) => vec![field.data_type()],
+        DataType::Struct(fields) => fields.iter().map(|field| field.data_type()).collect(),
+        DataType::Union(fields, _) => fields.iter().map(|(_, field)| field.data_type()).collect(),
+        DataType::RunEndEncoded(run_ends, values) => vec![run_ends.data_type(), values.data_type()],
+        _ => Vec::new(),
     }
 }
 
