@@ -8,16 +8,19 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from maou._rust.maou_index import SearchIndex
 from maou._rust.maou_io import (
+    FeatherWriter,
     load_feather_batches,
     load_feather_file,
     load_hcpe_feather,
     merge_feather_files,
     save_feather_batches,
     save_feather_file,
+    save_hcpe_feather,
     split_feather_file,
 )
 from maou.domain.data.rust_io import save_hcpe_df
@@ -95,6 +98,53 @@ def test_split_and_merge_let_others_run(counter: Counter, large: Path, tmp_path:
 def test_the_index_lets_others_run(counter: Counter, large: Path) -> None:
     index = SearchIndex([str(large)], "hcpe")
     assert moved_within_a_call(counter, index.build_from_files)
+
+
+def test_a_search_for_all_lets_others_run(counter: Counter) -> None:
+    index = SearchIndex([], "hcpe")
+    index.build_mock(50_000)
+    found = index.search_by_eval_range(limit=1 << 60)
+    assert len(found) == 50_000
+    assert len({id(file) for file, _ in found}) == 1, "a name for each file, and not for each row"
+    assert moved_within_a_call(counter, lambda: index.search_by_eval_range(limit=1 << 60))
+
+
+class Once:
+    """A batch in capsules that are made already: nothing but the extension runs when it is taken."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self.capsules = batch.__arrow_c_array__()
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        capsules: tuple[object, object] = self.capsules
+        return capsules
+
+
+def test_checks_of_what_is_saved_let_others_run(counter: Counter, tmp_path: Path) -> None:
+    rows = 1 << 20
+    # No text, which is found at its end, and is not written then.
+    letters = pa.py_buffer(b"a" * (rows - 1) + b"\xff")
+    offsets = pa.py_buffer(b"".join(row.to_bytes(4, "little") for row in range(rows + 1)))
+    batch = pa.record_batch({"id": pa.Array.from_buffers(pa.utf8(), rows, [None, offsets, letters])})
+
+    def refused(save: Callable[[Once], object]) -> Callable[[], object]:
+        batches = [Once(batch) for _ in range(100)]
+
+        def call() -> None:
+            try:
+                save(batches.pop())
+            except ValueError as error:
+                assert "Arrow data" in str(error)
+            else:
+                raise AssertionError("it was taken")
+
+        return call
+
+    path = str(tmp_path / "a.feather")
+    assert moved_within_a_call(counter, refused(lambda once: save_feather_file(once, path)))
+    assert moved_within_a_call(counter, refused(lambda once: save_hcpe_feather(once, path)))
+    assert moved_within_a_call(counter, refused(lambda once: save_feather_batches(once, path)))
+    assert moved_within_a_call(counter, refused(FeatherWriter(path).write))
 
 
 def test_many_threads_read_one_file(large: Path) -> None:

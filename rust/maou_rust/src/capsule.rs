@@ -6,6 +6,7 @@
 mod import;
 mod nulls;
 mod stream;
+mod taken;
 
 use std::ffi::CStr;
 use std::ptr::NonNull;
@@ -13,20 +14,18 @@ use std::sync::Arc;
 
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
-use arrow_array::{Array, RecordBatch, RecordBatchIterator, RecordBatchOptions, StructArray};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_array::{Array, RecordBatch, RecordBatchIterator, StructArray};
+use arrow_schema::ArrowError;
 use import::Refused;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use stream::Stream;
+pub(crate) use taken::Taken;
 
 const SCHEMA: &CStr = c"arrow_schema";
 const ARRAY: &CStr = c"arrow_array";
 const STREAM: &CStr = c"arrow_array_stream";
-
-/// Chunks of so many bytes are worth a batch of their own.
-const CHUNK_BYTES: usize = 8 << 20;
 
 /// A record batch. `polars.DataFrame(batch)`, `pyarrow.record_batch(batch)` and `pyarrow.table(batch)` take it, uncopied.
 #[pyclass(frozen, name = "RecordBatch", module = "maou._rust.maou_io")]
@@ -38,56 +37,21 @@ impl From<RecordBatch> for PyRecordBatch {
     }
 }
 
-/// One batch out of any Arrow object. A stream of several is joined.
-pub(crate) fn batch(object: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
+/// What any Arrow object holds.
+pub(crate) fn take(object: &Bound<'_, PyAny>) -> PyResult<Taken> {
     match stream(object)? {
-        Some((schema, batches)) => maou_io::concat(&schema, batches).map_err(invalid),
+        Some(taken) => Ok(taken),
         None => array(object),
     }
 }
 
-/// What any Arrow object holds, to be written: its chunks, of which small ones are joined. To join all of a large frame would
-/// take its memory once more.
-pub(crate) fn chunks(object: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
-    match stream(object)? {
-        Some((schema, batches)) => joined(&schema, batches).map_err(invalid),
-        None => Ok(vec![array(object)?]),
-    }
-}
-
-/// Batches out of a list of Arrow objects, one each; or out of one Arrow object, in its own chunks.
-pub(crate) fn batches(objects: &Bound<'_, PyAny>) -> PyResult<Vec<RecordBatch>> {
+/// What is to be a batch each: the objects of a list; or the chunks of one Arrow object.
+pub(crate) fn take_each(objects: &Bound<'_, PyAny>) -> PyResult<Vec<Taken>> {
     match stream(objects)? {
-        Some((_, batches)) => Ok(batches),
+        Some(taken) => Ok(taken.split()),
         None if objects.hasattr("__arrow_c_array__")? => Ok(vec![array(objects)?]),
-        None => objects.try_iter()?.map(|object| batch(&object?)).collect(),
+        None => objects.try_iter()?.map(|object| take(&object?)).collect(),
     }
-}
-
-/// Consecutive batches, joined until they are [`CHUNK_BYTES`]; an empty one where there is none.
-fn joined(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, ArrowError> {
-    let (mut chunks, mut group, mut bytes) = (Vec::new(), Vec::new(), 0);
-    for batch in batches {
-        bytes += size(&batch);
-        group.push(batch);
-        if bytes >= CHUNK_BYTES {
-            chunks.push(maou_io::concat(schema, std::mem::take(&mut group))?);
-            bytes = 0;
-        }
-    }
-    if !group.is_empty() || chunks.is_empty() {
-        chunks.push(maou_io::concat(schema, group)?);
-    }
-    Ok(chunks)
-}
-
-/// Bytes of its rows, and not of those that it shares buffers with.
-fn size(batch: &RecordBatch) -> usize {
-    let of_rows = |column: &Arc<dyn Array>| {
-        let data = column.to_data();
-        data.get_slice_memory_size().unwrap_or_else(|_| data.get_buffer_memory_size())
-    };
-    batch.columns().iter().map(of_rows).sum()
 }
 
 // An exporter may ignore the schema that is requested, and has to say so by exporting its own. This one does: what a
@@ -165,9 +129,9 @@ impl PyRecordBatch {
     }
 }
 
-/// The batches of an object that can stream them, and their schema. Almost all can, and those that can do both may
-/// refuse to give a single array.
-fn stream(object: &Bound<'_, PyAny>) -> PyResult<Option<(SchemaRef, Vec<RecordBatch>)>> {
+/// The arrays of an object that can stream them. Almost all can, and those that can do both may refuse to give a single
+/// one.
+fn stream(object: &Bound<'_, PyAny>) -> PyResult<Option<Taken>> {
     if !object.hasattr("__arrow_c_stream__")? {
         return Ok(None);
     }
@@ -178,15 +142,15 @@ fn stream(object: &Bound<'_, PyAny>) -> PyResult<Option<(SchemaRef, Vec<RecordBa
     let mut stream = Stream::new(unsafe { FFI_ArrowArrayStream::from_raw(pointer.as_ptr()) }).map_err(invalid)?;
     let schema = stream.schema().map_err(invalid)?;
     let schema = Arc::new(import::schema(&schema).map_err(|refused| no_batch(object, refused))?);
-    let mut batches = Vec::new();
+    let mut arrays = Vec::new();
     while let Some(array) = stream.next().map_err(invalid)? {
-        batches.push(from_struct(&schema, array).map_err(invalid)?);
+        arrays.push(array);
     }
-    Ok(Some((schema, batches)))
+    Ok(Some(Taken { schema, arrays }))
 }
 
-/// The batch that an object is, in the form of a struct array.
-fn array(object: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
+/// The struct array that an object is.
+fn array(object: &Bound<'_, PyAny>) -> PyResult<Taken> {
     if !object.hasattr("__arrow_c_array__")? {
         return Err(PyTypeError::new_err(format!(
             "expected Arrow data, which has __arrow_c_stream__ or __arrow_c_array__ (a polars DataFrame, a pyarrow Table \
@@ -202,19 +166,8 @@ fn array(object: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
     let schema = Arc::new(import::schema(ffi_schema).map_err(|refused| no_batch(object, refused))?);
     let pointer = contents::<FFI_ArrowArray>(&array_capsule, ARRAY)?;
     // SAFETY: as for streams above.
-    let ffi_array = unsafe { FFI_ArrowArray::from_raw(pointer.as_ptr()) };
-    from_struct(&schema, ffi_array).map_err(invalid)
-}
-
-fn from_struct(schema: &SchemaRef, array: FFI_ArrowArray) -> Result<RecordBatch, ArrowError> {
-    let rows = import::rows(array, schema)?;
-    if rows.null_count() > 0 {
-        return Err(ArrowError::InvalidArgumentError(
-            "a record batch has no null rows, and this struct array has".to_owned(),
-        ));
-    }
-    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-    import::no_panic(|| RecordBatch::try_new_with_options(Arc::clone(schema), rows.columns().to_vec(), &options))
+    let array = unsafe { FFI_ArrowArray::from_raw(pointer.as_ptr()) };
+    Ok(Taken { schema, arrays: vec![array] })
 }
 
 fn contents<T>(capsule: &Bound<'_, PyAny>, name: &CStr) -> PyResult<NonNull<T>> {

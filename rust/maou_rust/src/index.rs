@@ -1,19 +1,24 @@
 //! `maou._rust.maou_index`: the index and the path scanner of [`maou_index`].
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use maou_index::{BuildOptions, Location, Progress};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList};
 
 use crate::error::{count, to_python};
 
 const NAME: &str = "maou_index";
 const FULL_NAME: &str = "maou._rust.maou_index";
+
+/// Places that are made into Python's before other threads have a turn: a millisecond's work.
+const PLACES: usize = 1 << 13;
 
 /// Finds records by id and by evaluation in a list of Arrow IPC files.
 #[pyclass(frozen, module = "maou._rust.maou_index")]
@@ -130,16 +135,17 @@ impl SearchIndex {
 
     /// `(file, row)` of the records with `min_eval <= eval <= max_eval`, by evaluation, then file, then row.
     #[pyo3(signature = (min_eval=None, max_eval=None, offset=0, limit=20))]
-    fn search_by_eval_range(
+    fn search_by_eval_range<'py>(
         &self,
+        py: Python<'py>,
         min_eval: Option<i64>,
         max_eval: Option<i64>,
         offset: i64,
         limit: i64,
-    ) -> PyResult<Vec<(OsString, u32)>> {
+    ) -> PyResult<Bound<'py, PyList>> {
         let (offset, limit) = (count("offset", offset)?, count("limit", limit)?);
-        let found = self.index.search_by_eval_range(min_eval, max_eval, offset, limit);
-        Ok(found.iter().map(pair).collect())
+        let found = py.detach(|| self.index.search_by_eval_range(min_eval, max_eval, offset, limit));
+        places(py, &found)
     }
 
     /// How many records have `min_eval <= eval <= max_eval`.
@@ -233,6 +239,24 @@ impl PathScanner {
 fn report(py: Python<'_>, progress: Option<&Py<PyAny>>, now: Progress) -> PyResult<()> {
     py.check_signals()?;
     progress.map_or(Ok(()), |progress| progress.call1(py, (now.done, now.total)).map(drop))
+}
+
+/// `(file, row)` each. The rows of a file share its name.
+fn places<'py>(py: Python<'py>, found: &[Location]) -> PyResult<Bound<'py, PyList>> {
+    let mut names = HashMap::new();
+    let list = PyList::empty(py);
+    for part in found.chunks(PLACES) {
+        for Location { file, row } in part {
+            let name = names.entry(Arc::as_ptr(file).cast::<u8>()).or_insert_with(|| {
+                let Ok(name) = file.as_os_str().into_pyobject(py);
+                name
+            });
+            list.append((&*name, row))?;
+        }
+        // A moment for other threads.
+        py.detach(|| ());
+    }
+    Ok(list)
 }
 
 fn pair(location: &Location) -> (OsString, u32) {

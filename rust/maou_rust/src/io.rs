@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use maou_io::{RecordKind, SaveOptions};
 use pyo3::prelude::*;
 
-use crate::capsule::{self, PyRecordBatch};
-use crate::error::{count, detached};
+use crate::capsule::{self, PyRecordBatch, Taken};
+use crate::error::{count, detached, to_python};
 use crate::reader::{self, Part};
 use crate::{description, sparse, writer};
 
@@ -70,8 +70,11 @@ fn save_feather_file(
     durable: bool,
 ) -> PyResult<()> {
     let options = writer::options(compression, durable)?;
-    let batches = capsule::chunks(batch)?;
-    detached(py, || maou_io::save_feather_batches_with(&batches, &path, options))
+    let taken = capsule::take(batch)?;
+    py.detach(|| {
+        let batches = taken.chunks()?.collect::<PyResult<Vec<_>>>()?;
+        maou_io::save_feather_batches_with(&batches, &path, options).map_err(to_python)
+    })
 }
 
 /// Write HCPE records, as `save_feather_file`. ValueError when the columns are not those of the schema.
@@ -151,8 +154,11 @@ fn save_feather_batches(
     durable: bool,
 ) -> PyResult<()> {
     let options = writer::options(compression, durable)?;
-    let batches = capsule::batches(batches)?;
-    detached(py, || maou_io::save_feather_batches_with(&batches, &path, options))
+    let taken = capsule::take_each(batches)?;
+    py.detach(|| {
+        let batches = taken.into_iter().map(Taken::batch).collect::<PyResult<Vec<_>>>()?;
+        maou_io::save_feather_batches_with(&batches, &path, options).map_err(to_python)
+    })
 }
 
 /// Read the batches of an Arrow IPC file or stream, as they were written; otherwise as `load_feather_file`.
@@ -226,11 +232,11 @@ fn save_record(
     path: PathBuf,
     options: SaveOptions,
 ) -> PyResult<()> {
-    let batches = capsule::chunks(batch)?;
-    detached(py, || {
-        let coerce = |batch| maou_io::coerce_record(batch, kind);
-        let batches = batches.iter().map(coerce).collect::<maou_io::Result<Vec<_>>>()?;
-        maou_io::save_feather_batches_with(&batches, &path, options)
+    let taken = capsule::take(batch)?;
+    py.detach(|| {
+        let coerced = |batch: PyResult<_>| maou_io::coerce_record(&batch?, kind).map_err(to_python);
+        let batches = taken.chunks()?.map(coerced).collect::<PyResult<Vec<_>>>()?;
+        maou_io::save_feather_batches_with(&batches, &path, options).map_err(to_python)
     })
 }
 

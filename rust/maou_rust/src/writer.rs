@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::capsule;
-use crate::error::detached;
+use crate::error::{detached, to_python};
 
 /// Writes an Arrow IPC file batch by batch, in a `with` block: one batch is in memory at a time. At the end of the block
 /// the file appears under its name; after an exception the old one is as it was.
@@ -50,16 +50,20 @@ impl PyFeatherWriter {
     /// Write one more batch; a frame or table in several chunks is joined to one. ValueError when its columns are not
     /// those of the first.
     fn write(&self, py: Python<'_>, batch: &Bound<'_, PyAny>) -> PyResult<()> {
-        let batch = capsule::batch(batch)?;
+        let taken = capsule::take(batch)?;
         let mut state = self.state()?;
-        if let State::Empty = *state {
-            let create = || FeatherWriter::create(&self.path, &batch.schema(), self.options);
-            *state = State::Open(Box::new(detached(py, create)?));
-        }
-        match &mut *state {
-            State::Open(writer) => detached(py, || writer.write(&batch)),
-            State::Empty | State::Closed => Err(closed()),
-        }
+        let state = &mut *state;
+        py.detach(|| {
+            let batch = taken.batch()?;
+            if let State::Empty = state {
+                let writer = FeatherWriter::create(&self.path, &batch.schema(), self.options).map_err(to_python)?;
+                *state = State::Open(Box::new(writer));
+            }
+            match state {
+                State::Open(writer) => writer.write(&batch).map_err(to_python),
+                State::Empty | State::Closed => Err(closed()),
+            }
+        })
     }
 
     /// Write the end and give the file its name, as the end of a `with` block does. ValueError when there was no batch.

@@ -5,11 +5,12 @@
 //! Arrow's import checks none of it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use arrow_array::StructArray;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi_and_data_type};
+use arrow_array::{Array, RecordBatch, RecordBatchOptions, StructArray};
 use arrow_data::layout;
-use arrow_schema::{ArrowError, DataType, Schema};
+use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
 
 use super::nulls;
 
@@ -38,8 +39,20 @@ pub(super) fn schema(schema: &FFI_ArrowSchema) -> Result<Schema, Refused> {
     no_panic(read).map_err(Refused::Damaged)?.map_err(Refused::NoTable)
 }
 
-/// The rows of `array`, which is of `schema`, with every value in its place.
-pub(super) fn rows(array: FFI_ArrowArray, schema: &Schema) -> Result<StructArray, ArrowError> {
+/// The rows of `array`, which is of `schema`.
+pub(super) fn batch(array: FFI_ArrowArray, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let rows = rows(array, schema)?;
+    if rows.null_count() > 0 {
+        return Err(ArrowError::InvalidArgumentError(
+            "a record batch has no null rows, and this struct array has".to_owned(),
+        ));
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    no_panic(|| RecordBatch::try_new_with_options(Arc::clone(schema), rows.columns().to_vec(), &options))
+}
+
+/// With every value in its place.
+fn rows(array: FFI_ArrowArray, schema: &Schema) -> Result<StructArray, ArrowError> {
     let data_type = DataType::Struct(schema.fields().clone());
     no_panic(|| {
         if array.is_released() {
@@ -60,7 +73,7 @@ pub(super) fn rows(array: FFI_ArrowArray, schema: &Schema) -> Result<StructArray
 }
 
 /// Runs what asserts instead of returning errors, and returns an error.
-pub(super) fn no_panic<T>(work: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, ArrowError> {
+fn no_panic<T>(work: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, ArrowError> {
     // What `work` has made is dropped by then.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let message = panic.downcast_ref::<&str>().map(|message| (*message).to_owned());
