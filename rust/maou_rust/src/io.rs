@@ -3,9 +3,10 @@
 #![expect(clippy::needless_pass_by_value, reason = "arguments out of Python are owned, so that they outlive `detach`")]
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use maou_io::{RecordKind, SaveOptions};
+use arrow_schema::SchemaRef;
+use maou_io::{FeatherWriter, RecordBatch, RecordKind, SaveOptions};
 use pyo3::prelude::*;
 
 use crate::capsule::{self, PyRecordBatch, Taken};
@@ -72,8 +73,8 @@ fn save_feather_file(
     let options = writer::options(compression, durable)?;
     let taken = capsule::take(batch)?;
     py.detach(|| {
-        let batches = taken.chunks()?.collect::<PyResult<Vec<_>>>()?;
-        maou_io::save_feather_batches_with(&batches, &path, options).map_err(to_python)
+        let chunks = taken.chunks()?;
+        write_each(&path, &chunks.schema(), options, chunks)
     })
 }
 
@@ -235,9 +236,22 @@ fn save_record(
     let taken = capsule::take(batch)?;
     py.detach(|| {
         let coerced = |batch: PyResult<_>| maou_io::coerce_record(&batch?, kind).map_err(to_python);
-        let batches = taken.chunks()?.map(coerced).collect::<PyResult<Vec<_>>>()?;
-        maou_io::save_feather_batches_with(&batches, &path, options).map_err(to_python)
+        write_each(&path, &kind.schema(), options, taken.chunks()?.map(coerced))
     })
+}
+
+/// Writes batches that are made one after the other, each when the one before it has been written.
+fn write_each(
+    path: &Path,
+    schema: &SchemaRef,
+    options: SaveOptions,
+    batches: impl Iterator<Item = PyResult<RecordBatch>>,
+) -> PyResult<()> {
+    let mut writer = FeatherWriter::create(path, schema, options).map_err(to_python)?;
+    for batch in batches {
+        writer.write(&batch?).map_err(to_python)?;
+    }
+    writer.finish().map_err(to_python)
 }
 
 fn load_record(
