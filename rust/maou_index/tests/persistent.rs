@@ -200,6 +200,38 @@ fn a_cancelled_build_leaves_what_was_there() {
 }
 
 #[test]
+fn an_index_that_cannot_be_written_is_refused_before_anything_is_read() {
+    let records = Records::new();
+    let files = [records.numbers("a.feather", 0..1000)];
+    let refused = |path: &Path, files: &[PathBuf]| {
+        let mut calls = 0;
+        let mut progress = |_| {
+            calls += 1;
+            ControlFlow::Continue(())
+        };
+        let index = SearchIndex::new(files.to_vec(), ArrayType::Hcpe);
+        let error = index.build_into(path, &mut BuildOptions { memory: LITTLE, progress: &mut progress }).unwrap_err();
+        assert_eq!(calls, 0, "{error}");
+        error.to_string()
+    };
+    let directory = records.path("directory.maouidx");
+    fs::create_dir(&directory).unwrap();
+    assert!(refused(&directory, &files).contains("directory.maouidx"));
+    assert!(refused(&records.path("missing").join("a.maouidx"), &files).contains("missing"));
+
+    let kept = records.path("kept.maouidx");
+    build(&files, &kept).unwrap();
+    let mut permissions = fs::metadata(&kept).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(&kept, permissions).unwrap();
+    let more = [files[0].clone(), records.numbers("b.feather", 1000..1100)];
+    let message = refused(&kept, &more);
+    assert!(message.starts_with("cannot write") && message.contains("kept.maouidx"), "{message}");
+    assert_eq!(build(&files, &kept).unwrap().1, 0, "nothing has to be written where it is used again");
+    assert_eq!(records.others(), ["directory.maouidx", "kept.maouidx"]);
+}
+
+#[test]
 fn damaged_indexes_are_named_and_replaced_and_other_files_are_not() {
     let records = Records::new();
     let path = records.path("all.maouidx");

@@ -102,10 +102,13 @@ pub(crate) fn in_file(
             Meter::new(options.progress, 0).finish()?;
             return Ok(old);
         }
-        // What is carried on is all read anyway, and damage would get good checksums.
-        (Some(old), Plan::Extend(places)) if old.verify().is_ok() => Some((old, places)),
+        (Some(old), Plan::Extend(places)) => Some((old, places)),
         _ => None,
     };
+    // An index that cannot be put in its place is found out now, and not when all is read.
+    maou_io::AtomicFile::create(index).map(drop).map_err(Error::save)?;
+    // What is carried on is all read anyway, and damage would get good checksums.
+    let old = old.filter(|(old, _)| old.verify().is_ok());
     let old = old.as_ref().map(|(store, places)| (store, places.clone()));
     let job = Job::new(paths, array_type, &fingerprints, old)?;
     let mut meter = Meter::new(options.progress, job.work());
