@@ -200,6 +200,30 @@ fn a_cancelled_build_leaves_what_was_there() {
 }
 
 #[test]
+fn a_build_is_watched_and_cancelled_while_evaluations_are_merged() {
+    let records = Records::new();
+    let path = records.path("all.maouidx");
+    let files = [records.numbers("a.feather", 0..1 << 17)];
+    let build_until = |calls_at_the_end: u32| {
+        let mut calls = 0;
+        let mut progress = |now: Progress| {
+            calls += u32::from(now.done == now.total);
+            if calls == calls_at_the_end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let index = SearchIndex::new(files.to_vec(), ArrayType::Hcpe);
+        let built = index.build_into(&path, &mut BuildOptions { memory: 1 << 20, progress: &mut progress });
+        (built, calls)
+    };
+    // One with the last id, one at the end.
+    let (cancelled, _) = build_until(5);
+    assert!(matches!(cancelled, Err(Error::Cancelled)));
+    assert!(records.others().is_empty());
+    let (built, calls) = build_until(u32::MAX);
+    built.unwrap();
+    assert!(calls > 8, "{calls}");
+}
+
+#[test]
 fn an_index_that_cannot_be_written_is_refused_before_anything_is_read() {
     let records = Records::new();
     let files = [records.numbers("a.feather", 0..1000)];

@@ -68,7 +68,8 @@ impl SearchIndex {
     /// it is one of some of them; else made anew. The build then takes about `memory` bytes (256 MiB).
     ///
     /// `progress(done, total)` is called a few times a second; a record counts once when it is read and once when it is
-    /// written. What it raises, and Ctrl-C, ends the build.
+    /// written with its id. While evaluations are written, `done` stays at `total`. What it raises, and Ctrl-C, ends the
+    /// build.
     #[pyo3(signature = (index_path=None, *, memory=None, progress=None))]
     fn build_from_files(
         &self,

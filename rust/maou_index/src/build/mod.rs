@@ -39,7 +39,7 @@ pub struct BuildOptions<'a> {
     /// Bytes that the build may take for sorting and merging, about; parts of files come on top, with 16 MiB.
     pub memory: usize,
     /// Is told how far the build is, some times a second, and may end it. `done` and `total` count a record once when it is
-    /// read and once when it is written.
+    /// read and once when it is written with its id; while evaluations are written, `done` stays at `total`.
     pub progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
 }
 
@@ -56,7 +56,8 @@ pub struct Progress {
 pub(crate) struct Meter<'a> {
     progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
     done: u64,
-    told: u64,
+    /// What was worked through since it was told.
+    untold: u64,
     total: u64,
 }
 
@@ -218,13 +219,19 @@ impl<'a> Meter<'a> {
     const CALLS: u64 = 1000;
 
     pub(crate) fn new(progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>, total: u64) -> Self {
-        Self { progress, done: 0, told: 0, total }
+        Self { progress, done: 0, untold: 0, total }
     }
 
     /// Some records further.
     pub(crate) fn step(&mut self, records: u64) -> Result<()> {
         self.done = (self.done + records).min(self.total);
-        if self.done - self.told <= self.total / Self::CALLS { Ok(()) } else { self.tell() }
+        self.pass(records)
+    }
+
+    /// Some entries further, which do not count: whoever watches wants to be asked all the same.
+    pub(crate) fn pass(&mut self, entries: u64) -> Result<()> {
+        self.untold += entries;
+        if self.untold <= self.total / Self::CALLS { Ok(()) } else { self.tell() }
     }
 
     pub(crate) fn finish(&mut self) -> Result<()> {
@@ -233,7 +240,7 @@ impl<'a> Meter<'a> {
     }
 
     fn tell(&mut self) -> Result<()> {
-        self.told = self.done;
+        self.untold = 0;
         match (self.progress)(Progress { done: self.done, total: self.total }) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Error::Cancelled),

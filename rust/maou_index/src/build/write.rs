@@ -120,13 +120,13 @@ struct Out<'w, 's, 'm, 'p> {
 /// The parts with ids and with their directory, how many ids there are, and what they all begin with.
 type WrittenIds = ((Section, Section), u64, Vec<u8>);
 
-impl Out<'_, '_, '_, '_> {
+impl<'p> Out<'_, '_, '_, 'p> {
     fn numbers(&mut self, mut merge: Merge<EntryStream<'_, IdEntry>>) -> Result<WrittenIds> {
         let mut builder = NumbersBuilder::new();
         while let Some(entry) = merge.head() {
             builder.push(entry.id(), entry.record(), &mut self.writer.pending);
             merge.advance()?;
-            self.entry(1)?;
+            self.entry(Meter::step)?;
         }
         builder.finish(&mut self.writer.pending);
         let ids = self.end()?;
@@ -139,7 +139,7 @@ impl Out<'_, '_, '_, '_> {
         while let Some(entry) = merge.head() {
             builder.push(entry.text(), entry.record(), &mut self.writer.pending);
             merge.advance()?;
-            self.entry(1)?;
+            self.entry(Meter::step)?;
         }
         let ids = self.end()?;
         let count = builder.count;
@@ -154,7 +154,7 @@ impl Out<'_, '_, '_, '_> {
             builder.push(entry.eval(), entry.record(), &mut self.writer.pending);
             merge.advance()?;
             // Counted with the ids already.
-            self.entry(0)?;
+            self.entry(Meter::pass)?;
         }
         builder.finish();
         let records = self.end()?;
@@ -162,14 +162,14 @@ impl Out<'_, '_, '_, '_> {
         Ok((records, values))
     }
 
-    /// One more entry, which counts as so many records.
+    /// One more entry, and what tells of it.
     #[inline]
-    fn entry(&mut self, records: u64) -> Result<()> {
+    fn entry(&mut self, tell: impl FnOnce(&mut Meter<'p>, u64) -> Result<()>) -> Result<()> {
         self.since += 1;
         if self.since < TELL_AFTER {
             return Ok(());
         }
-        self.meter.step(self.since * records)?;
+        tell(self.meter, self.since)?;
         self.since = 0;
         self.writer.flush_if_full().map_err(self.failed)
     }
