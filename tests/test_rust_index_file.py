@@ -103,6 +103,46 @@ while True:
     assert {entry.name for entry in tmp_path.iterdir()} <= {"a.feather", "a.maouidx"}, "no temporary file"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in directories")
+def test_named_pipes_are_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe, index = str(tmp_path / "a.feather"), str(tmp_path / "a.maouidx")
+    os.mkfifo(pipe)
+    os.mkfifo(index)
+    program = """
+import sys
+from maou._rust.maou_index import SearchIndex
+
+pipe, index = sys.argv[1:]
+for attempt in (
+    lambda: SearchIndex([pipe], "stage1").build_from_files(),
+    lambda: SearchIndex([pipe], "stage1").build_from_files(index + ".maouidx"),
+    lambda: SearchIndex([], "stage1").build_from_files(index),
+    lambda: SearchIndex.open(index),
+):
+    try:
+        attempt()
+    except ValueError as error:
+        print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, pipe, index], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.splitlines() == [
+        f"cannot index {pipe}: it is no regular file",
+        f"cannot index {pipe}: it is no regular file",
+        f"cannot write {index}: it exists and is no regular file",
+        f"cannot open the index {index}: it is no regular file; build it again",
+    ]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.feather", "a.maouidx"]
+
+
+def test_directories_are_refused_as_such(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError, match="directory"):
+        SearchIndex([tmp_path], "stage1").build_from_files()
+    with pytest.raises(IsADirectoryError, match="directory"):
+        SearchIndex.open(tmp_path)
+
+
 def test_bad_index_files_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.maouidx"):
         SearchIndex.open(tmp_path / "none.maouidx")

@@ -14,6 +14,7 @@ mod index;
 #[cfg(feature = "lazy")]
 mod lazy;
 mod mock;
+mod regular;
 mod scanner;
 mod source;
 mod store;

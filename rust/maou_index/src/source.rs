@@ -1,6 +1,5 @@
 //! The files of an index, and whether they are still those that it was made of.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -8,6 +7,7 @@ use std::time::UNIX_EPOCH;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
+use crate::regular;
 
 /// Bytes at the end of a file that tell it from another. The footer of a file that maou has written is there, and with it
 /// the checksums of everything in front.
@@ -47,7 +47,7 @@ impl Fingerprint {
     /// Of the file at `path`.
     pub(crate) fn of(path: &Path) -> Result<Self> {
         let io = |source| Error::io(path, source);
-        let mut file = File::open(path).map_err(io)?;
+        let mut file = regular::open(path, Error::data)?;
         let metadata = file.metadata().map_err(io)?;
         let since = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         file.seek(SeekFrom::Start(metadata.len().saturating_sub(TAIL))).map_err(io)?;
@@ -82,7 +82,7 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
 
     use super::*;
 

@@ -1,12 +1,12 @@
 //! The bytes of a store.
 
-use std::fs::File;
 use std::ops::Deref;
 use std::path::Path;
 
 use memmap2::Mmap;
 
 use crate::error::{Error, Result};
+use crate::regular;
 
 /// Made in this process, or mapped from a file.
 #[derive(Debug)]
@@ -17,11 +17,7 @@ pub(crate) enum Bytes {
 
 impl Bytes {
     pub(crate) fn map(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|source| Error::io(path, source))?;
-        let is_file = file.metadata().map_err(|source| Error::io(path, source))?.is_file();
-        if !is_file {
-            return Err(Error::index(path, "it is no regular file"));
-        }
+        let file = regular::open(path, Error::index)?;
         // SAFETY: the bytes are read through this map only, and every read of them bears any content. An index file is
         // replaced by a rename and never changed in place, so the pages that are mapped stay. Whoever truncates one by
         // hand ends this process by a signal; the documentation of `SearchIndex` says so.
