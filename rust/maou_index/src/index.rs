@@ -94,7 +94,7 @@ impl SearchIndex {
 
     /// Makes the file `path` the index of all files and maps it. If it is that already, nothing is read; if it is one of some
     /// of the files, unchanged and in their order, only the others are; anything else of a name that ends in `.maouidx` is
-    /// replaced. A file has changed when its size, its time of modification or its last 4 KiB have.
+    /// replaced. A file has changed when its size, its time of modification or its end have, which is its footer or 4 KiB.
     ///
     /// # Errors
     ///
