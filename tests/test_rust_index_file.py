@@ -54,6 +54,34 @@ def test_an_index_is_made_opened_and_extended(tmp_path: Path) -> None:
     more.verify()
 
 
+def test_what_makes_an_index_stale_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "棋譜").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    files = [saved(Path("棋譜/a b.feather"), range(100)), saved(tmp_path / "c.feather", range(100, 200))]
+    index = SearchIndex(files, "stage1")
+    assert (index.is_stale(), index.stale_reason()) == (False, None), "there is nothing to be stale"
+    index.build_from_files("all.maouidx")
+    assert index.stale_reason() is None
+
+    monkeypatch.chdir("elsewhere")
+    opened = SearchIndex.open(tmp_path / "all.maouidx")
+    assert opened.file_paths() == files
+    relative = f"{files[0]} is not there: its path is relative to the directory that the index was built in"
+    assert (opened.is_stale(), opened.stale_reason()) == (True, relative)
+
+    monkeypatch.chdir(tmp_path)
+    saved(tmp_path / "c.feather", range(100, 300))
+    assert opened.stale_reason() == f"{files[1]} has changed since the index was built"
+    (tmp_path / "c.feather").unlink()
+    assert opened.stale_reason() == f"{files[1]} is not there"
+    (tmp_path / "c.feather").mkdir()
+    reason = opened.stale_reason()
+    assert reason is not None
+    assert f"cannot read {files[1]}" in reason
+    assert opened.is_stale()
+
+
 def test_what_the_callback_raises_ends_the_build(tmp_path: Path) -> None:
     files = [saved(tmp_path / "a.feather", range(50_000))]
     index = SearchIndex(files, "stage1")

@@ -8,7 +8,8 @@ use crate::array_type::ArrayType;
 use crate::build::{self, BUILD_MEMORY, BuildOptions};
 use crate::error::{Error, Result};
 use crate::mock;
-use crate::source::{Fingerprint, SourceFile};
+use crate::source::SourceFile;
+use crate::stale::Stale;
 use crate::store::Store;
 
 /// Finds records by id and by evaluation in a list of files.
@@ -120,8 +121,13 @@ impl SearchIndex {
     /// Whether a file of the last build has changed since, or is gone. An index without a build is not stale.
     #[must_use]
     pub fn is_stale(&self) -> bool {
-        let changed = |file: &SourceFile| Fingerprint::of(&file.path).ok() != Some(file.fingerprint);
-        self.content().is_some_and(|content| content.store.footer().files.iter().any(changed))
+        self.stale_reason().is_some()
+    }
+
+    /// What is the matter with the first file that makes the index [stale](Self::is_stale).
+    #[must_use]
+    pub fn stale_reason(&self) -> Option<Stale> {
+        self.content()?.store.footer().files.iter().find_map(Stale::of)
     }
 
     /// Compares every byte of the index with what was written.

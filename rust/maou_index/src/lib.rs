@@ -17,6 +17,7 @@ mod mock;
 mod regular;
 mod scanner;
 mod source;
+mod stale;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -28,3 +29,4 @@ pub use index::{Location, SearchIndex};
 #[cfg(feature = "lazy")]
 pub use lazy::query_records;
 pub use scanner::{CacheStats, PathScanner};
+pub use stale::Stale;

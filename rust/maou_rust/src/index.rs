@@ -110,6 +110,11 @@ impl SearchIndex {
         py.detach(|| self.index.is_stale())
     }
 
+    /// Which file makes the index stale, and why: it is not there, it has changed, it cannot be read. None if none does.
+    fn stale_reason(&self, py: Python<'_>) -> Option<String> {
+        py.detach(|| self.index.stale_reason()).map(|stale| stale.to_string())
+    }
+
     /// Compares every byte of the index with what was written; raises ValueError where one differs.
     fn verify(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.index.verify()).map_err(index_error)
