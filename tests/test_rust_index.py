@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from maou._rust.maou_index import SearchIndex
+from maou._rust.maou_index import PathScanner, SearchIndex
 from maou._rust.maou_io import save_feather_file
 from maou.domain.data.rust_io import save_hcpe_df, save_preprocessing_df, save_stage1_df, save_stage2_df
 from maou.infra.utility.records import (
@@ -126,6 +127,35 @@ def test_counts_are_what_the_search_would_find(two_files: list[str]) -> None:
 def test_bounds_beyond_16_bits_are_no_bounds(two_files: list[str]) -> None:
     assert built(two_files).count_eval_range(-100_000, 100_000) == 4
     assert built(two_files).count_eval_range(40_000, 100_000) == 0
+
+
+def test_bounds_of_any_size_are_bounds(two_files: list[str]) -> None:
+    index = built(two_files)
+    for far in (2**63, 2**70, 2**200):
+        assert index.count_eval_range(-far, far) == len(index.search_by_eval_range(-far, far)) == 4
+        assert index.count_eval_range(far) == index.count_eval_range(max_eval=-far) == 0
+
+
+@pytest.mark.parametrize("number", [-1, -(2**64), -(2**200), 2**64, 2**70, 2**200])
+def test_counts_of_any_size_are_value_errors(number: int, two_files: list[str]) -> None:
+    index, scanner = built(two_files), PathScanner()
+    why = "cannot be negative" if number < 0 else "cannot be more than 18446744073709551615"
+    calls: list[tuple[str, Callable[[], object]]] = [
+        ("offset", lambda: index.search_by_eval_range(offset=number)),
+        ("limit", lambda: index.search_by_eval_range(limit=number)),
+        ("limit", lambda: index.search_id_prefix("", number)),
+        ("limit", lambda: index.get_all_ids(number)),
+        ("memory", lambda: index.build_from_files(memory=number)),
+        ("max_depth", lambda: scanner.scan_directories(".", number)),
+        ("limit", lambda: scanner.search_file_prefix("", number)),
+        ("limit", lambda: scanner.search_directory_prefix("", number)),
+    ]
+    for name, call in calls:
+        with pytest.raises(ValueError, match=f"{name} is .*: it {why}"):
+            call()
+    with pytest.raises(ValueError, match=r"num_records is .*: use 0 to 4294967295"):
+        index.build_mock(number)
+    assert len(index.get_all_ids(2**64 - 1)) == 4
 
 
 def test_eval_search_stops_at_twenty_unless_told(tmp_path: Path) -> None:

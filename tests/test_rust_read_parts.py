@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.feather as feather
 import pytest
 
+from maou.domain.data import rust_io
 from maou.infra.utility.records import generate_hcpe_df
 
 maou_io = pytest.importorskip("maou._rust.maou_io", reason="the extension is not built: `cargo xtask build`")
@@ -131,6 +132,47 @@ def test_what_cannot_be_read_is_said(file: Path, tmp_path: Path) -> None:
         maou_io.iter_feather(tmp_path / "none.feather")
     with pytest.raises(FileNotFoundError):
         maou_io.verify_feather_file(tmp_path / "none.feather")
+
+
+def test_rows_that_no_file_has(file: Path, frame: pl.DataFrame) -> None:
+    calls: list[Callable[..., object]] = [
+        maou_io.load_feather_file,
+        maou_io.load_feather_batches,
+        maou_io.iter_feather,
+        rust_io.load_generic_df,
+        rust_io.iter_generic_df,
+        maou_io.data_ranges,
+    ]
+    for call in calls:
+        for rows in [(-1, 2), (0, -1), (-(2**70), 2), (-(2**200), 2)]:
+            with pytest.raises(ValueError, match=r"rows is \(.*\): rows count from 0, none is negative"):
+                consumed(call(file, rows=rows))
+    for end in (2**64 - 1, 2**64, 2**70, 2**200):
+        assert len(maou_io.load_feather_file(file, rows=(2990, end))) == 10
+        assert len(maou_io.load_feather_file(file, rows=(end, end))) == 0
+    assert maou_io.data_ranges(file, rows=(0, 2**70)) == maou_io.data_ranges(file)
+
+
+def consumed(result: object) -> object:
+    """Only when its first frame is wanted does a generator look at its arguments."""
+    return next(result) if isinstance(result, Iterator) else result
+
+
+@pytest.mark.parametrize("number", [-1, -(2**64), -(2**200), 2**64, 2**70, 2**200])
+def test_counts_of_any_size_are_value_errors(number: int, frame: pl.DataFrame, tmp_path: Path) -> None:
+    path = tmp_path / "a.feather"
+    by_us(frame, path)
+    why = "cannot be negative" if number < 0 else "cannot be more than 18446744073709551615"
+    calls: dict[str, Callable[[], object]] = {
+        "threads": lambda: maou_io.set_num_threads(number),
+        "batch_rows": lambda: maou_io.iter_feather(path, batch_rows=number),
+        "rows_per_file": lambda: maou_io.split_feather_file(path, tmp_path, number),
+        "rows_per_chunk": lambda: maou_io.merge_feather_files([path], tmp_path, number, "m"),
+        "size": lambda: maou_io.expand_sparse_array_rust([], [], number),
+    }
+    for name, call in calls.items():
+        with pytest.raises(ValueError, match=f"{name} is .*: it {why}"):
+            call()
 
 
 def test_a_save_removes_what_a_killed_one_left(frame: pl.DataFrame, tmp_path: Path) -> None:

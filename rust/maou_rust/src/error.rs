@@ -25,11 +25,6 @@ pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> maou_io::
     py.detach(work).map_err(to_python)
 }
 
-/// A count or size out of Python, where a negative number is an ordinary mistake and no overflow.
-pub(crate) fn count(name: &str, value: i64) -> PyResult<usize> {
-    usize::try_from(value).map_err(|_| PyValueError::new_err(format!("{name} is {value}: it cannot be negative")))
-}
-
 /// `OSError(errno, message, filename)`: Python picks `FileNotFoundError` and its like by the number, and fills in the
 /// attributes `errno`, `strerror` and `filename`.
 fn os_error(action: &str, path: &Path, source: &io::Error) -> PyErr {

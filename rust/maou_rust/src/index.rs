@@ -12,7 +12,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::error::{count, to_python};
+use crate::error::to_python;
+use crate::numbers::{Whole, bound, count};
 
 const NAME: &str = "maou_index";
 const FULL_NAME: &str = "maou._rust.maou_index";
@@ -75,7 +76,7 @@ impl SearchIndex {
         &self,
         py: Python<'_>,
         index_path: Option<PathBuf>,
-        memory: Option<i64>,
+        memory: Option<Whole>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<()> {
         let memory = memory.map(|memory| count("memory", memory)).transpose()?.unwrap_or(maou_index::BUILD_MEMORY);
@@ -99,9 +100,10 @@ impl SearchIndex {
     }
 
     /// Replaces what the index held by made-up records, without reading a file.
-    fn build_mock(&self, py: Python<'_>, num_records: i64) -> PyResult<()> {
-        let records = u32::try_from(num_records)
-            .map_err(|_| PyValueError::new_err(format!("num_records is {num_records}: use 0 to {}", u32::MAX)))?;
+    fn build_mock(&self, py: Python<'_>, num_records: Whole) -> PyResult<()> {
+        let Whole(records) = num_records;
+        let records = u32::try_from(records)
+            .map_err(|_| PyValueError::new_err(format!("num_records is {records}: use 0 to {}", u32::MAX)))?;
         py.detach(|| self.index.build_mock(records)).map_err(index_error)
     }
 
@@ -126,38 +128,42 @@ impl SearchIndex {
     }
 
     /// The first `limit` ids that begin with `prefix`, each once, sorted as strings.
-    #[pyo3(signature = (prefix, limit=50))]
-    fn search_id_prefix(&self, py: Python<'_>, prefix: &str, limit: i64) -> PyResult<Vec<String>> {
+    #[pyo3(signature = (prefix, limit=Whole(50)), text_signature = "($self, prefix, limit=50)")]
+    fn search_id_prefix(&self, py: Python<'_>, prefix: &str, limit: Whole) -> PyResult<Vec<String>> {
         let limit = count("limit", limit)?;
         Ok(py.detach(|| self.index.search_id_prefix(prefix, limit)))
     }
 
     /// The first `limit` ids or all, each once, sorted as strings.
     #[pyo3(signature = (limit=None))]
-    fn get_all_ids(&self, py: Python<'_>, limit: Option<i64>) -> PyResult<Vec<String>> {
+    fn get_all_ids(&self, py: Python<'_>, limit: Option<Whole>) -> PyResult<Vec<String>> {
         let limit = limit.map(|limit| count("limit", limit)).transpose()?;
         Ok(py.detach(|| self.index.get_all_ids(limit)))
     }
 
     /// `(file, row)` of the records with `min_eval <= eval <= max_eval`, by evaluation, then file, then row.
-    #[pyo3(signature = (min_eval=None, max_eval=None, offset=0, limit=20))]
+    #[pyo3(
+        signature = (min_eval=None, max_eval=None, offset=Whole(0), limit=Whole(20)),
+        text_signature = "($self, min_eval=None, max_eval=None, offset=0, limit=20)",
+    )]
     fn search_by_eval_range<'py>(
         &self,
         py: Python<'py>,
-        min_eval: Option<i64>,
-        max_eval: Option<i64>,
-        offset: i64,
-        limit: i64,
+        min_eval: Option<Whole>,
+        max_eval: Option<Whole>,
+        offset: Whole,
+        limit: Whole,
     ) -> PyResult<Bound<'py, PyList>> {
         let (offset, limit) = (count("offset", offset)?, count("limit", limit)?);
+        let (min_eval, max_eval) = (min_eval.map(bound), max_eval.map(bound));
         let found = py.detach(|| self.index.search_by_eval_range(min_eval, max_eval, offset, limit));
         places(py, &found)
     }
 
     /// How many records have `min_eval <= eval <= max_eval`.
     #[pyo3(signature = (min_eval=None, max_eval=None))]
-    fn count_eval_range(&self, min_eval: Option<i64>, max_eval: Option<i64>) -> usize {
-        self.index.count_eval_range(min_eval, max_eval)
+    fn count_eval_range(&self, min_eval: Option<Whole>, max_eval: Option<Whole>) -> usize {
+        self.index.count_eval_range(min_eval.map(bound), max_eval.map(bound))
     }
 
     /// Rows of all files of the last build.
@@ -194,8 +200,8 @@ impl PathScanner {
     }
 
     /// The directories below `base`, at most `max_depth` levels down, sorted. Links are not followed.
-    #[pyo3(signature = (base, max_depth=5))]
-    fn scan_directories<'py>(&self, py: Python<'py>, base: PathBuf, max_depth: i64) -> PyResult<Bound<'py, PyAny>> {
+    #[pyo3(signature = (base, max_depth=Whole(5)), text_signature = "($self, base, max_depth=5)")]
+    fn scan_directories<'py>(&self, py: Python<'py>, base: PathBuf, max_depth: Whole) -> PyResult<Bound<'py, PyAny>> {
         let max_depth = count("max_depth", max_depth)?;
         let paths =
             py.detach(|| self.scanner.scan_directories(&base, max_depth, Instant::now())).map_err(index_error)?;
@@ -211,15 +217,15 @@ impl PathScanner {
     }
 
     /// The first `limit` scanned directories whose path begins with `prefix`, sorted.
-    #[pyo3(signature = (prefix, limit=50))]
-    fn search_directory_prefix(&self, py: Python<'_>, prefix: PathBuf, limit: i64) -> PyResult<Vec<OsString>> {
+    #[pyo3(signature = (prefix, limit=Whole(50)), text_signature = "($self, prefix, limit=50)")]
+    fn search_directory_prefix(&self, py: Python<'_>, prefix: PathBuf, limit: Whole) -> PyResult<Vec<OsString>> {
         let limit = count("limit", limit)?;
         Ok(py.detach(|| self.scanner.search_directory_prefix(prefix.as_os_str(), limit)))
     }
 
     /// The first `limit` scanned files whose path begins with `prefix`, sorted.
-    #[pyo3(signature = (prefix, limit=100))]
-    fn search_file_prefix(&self, py: Python<'_>, prefix: PathBuf, limit: i64) -> PyResult<Vec<OsString>> {
+    #[pyo3(signature = (prefix, limit=Whole(100)), text_signature = "($self, prefix, limit=100)")]
+    fn search_file_prefix(&self, py: Python<'_>, prefix: PathBuf, limit: Whole) -> PyResult<Vec<OsString>> {
         let limit = count("limit", limit)?;
         Ok(py.detach(|| self.scanner.search_file_prefix(prefix.as_os_str(), limit)))
     }

@@ -10,7 +10,8 @@ use maou_io::{FeatherWriter, RecordBatch, RecordKind, SaveOptions};
 use pyo3::prelude::*;
 
 use crate::capsule::{self, PyRecordBatch, Taken};
-use crate::error::{count, detached, to_python};
+use crate::error::{detached, to_python};
+use crate::numbers::{self, Whole, count};
 use crate::reader::{self, Part};
 use crate::{description, sparse, writer};
 
@@ -114,11 +115,11 @@ fn load_feather_file(
     py: Python<'_>,
     path: PathBuf,
     columns: Option<Vec<String>>,
-    rows: Option<(u64, u64)>,
+    rows: Option<(Whole, Whole)>,
     memory_map: bool,
     verify: bool,
 ) -> PyResult<PyRecordBatch> {
-    let part = Part { columns, rows, memory_map, verify };
+    let part = Part { columns, rows: rows.map(numbers::rows).transpose()?, memory_map, verify };
     detached(py, || part.open(&path)?.read_one()).map(PyRecordBatch::from)
 }
 
@@ -169,11 +170,11 @@ fn load_feather_batches(
     py: Python<'_>,
     path: PathBuf,
     columns: Option<Vec<String>>,
-    rows: Option<(u64, u64)>,
+    rows: Option<(Whole, Whole)>,
     memory_map: bool,
     verify: bool,
 ) -> PyResult<Vec<PyRecordBatch>> {
-    let part = Part { columns, rows, memory_map, verify };
+    let part = Part { columns, rows: rows.map(numbers::rows).transpose()?, memory_map, verify };
     let batches = detached(py, || part.open(&path)?.read_all())?;
     Ok(batches.into_iter().map(PyRecordBatch::from).collect())
 }
@@ -194,7 +195,7 @@ fn num_threads() -> usize {
 
 /// Have each later read and write use at most so many threads; 0 is as many as there are processors.
 #[pyfunction]
-fn set_num_threads(threads: i64) -> PyResult<()> {
+fn set_num_threads(threads: Whole) -> PyResult<()> {
     maou_io::set_threads(count("threads", threads)?);
     Ok(())
 }
@@ -206,7 +207,7 @@ fn split_feather_file(
     py: Python<'_>,
     path: PathBuf,
     output_dir: PathBuf,
-    rows_per_file: i64,
+    rows_per_file: Whole,
 ) -> PyResult<Vec<OsString>> {
     let rows = count("rows_per_file", rows_per_file)?;
     detached(py, || maou_io::split_feather_file(&path, &output_dir, rows)).map(strings)
@@ -219,7 +220,7 @@ fn merge_feather_files(
     py: Python<'_>,
     paths: Vec<PathBuf>,
     output_dir: PathBuf,
-    rows_per_chunk: i64,
+    rows_per_chunk: Whole,
     output_prefix: &str,
 ) -> PyResult<Vec<OsString>> {
     let rows = count("rows_per_chunk", rows_per_chunk)?;

@@ -8,6 +8,7 @@ mod description;
 mod error;
 mod index;
 mod io;
+mod numbers;
 mod reader;
 mod sparse;
 mod writer;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "arguments out of Python are owned, so that they outlive `detach`")]
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -10,7 +11,8 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::capsule::PyRecordBatch;
-use crate::error::{count, detached, to_python};
+use crate::error::{detached, to_python};
+use crate::numbers::{self, Whole, count};
 
 /// The batches of a file, one after the other; one is in memory at a time, or a part of one.
 #[pyclass(frozen, name = "BatchIterator", module = "maou._rust.maou_io")]
@@ -27,7 +29,7 @@ struct Batches {
 pub(crate) struct Part {
     pub(crate) columns: Option<Vec<String>>,
     /// From the first to before the second.
-    pub(crate) rows: Option<(u64, u64)>,
+    pub(crate) rows: Option<Range<u64>>,
     pub(crate) memory_map: bool,
     pub(crate) verify: bool,
 }
@@ -38,8 +40,8 @@ impl Part {
         if let Some(columns) = &self.columns {
             reader = reader.with_columns(columns)?;
         }
-        Ok(match self.rows {
-            Some((start, end)) => reader.with_rows(start..end),
+        Ok(match &self.rows {
+            Some(rows) => reader.with_rows(rows.clone()),
             None => reader,
         })
     }
@@ -53,17 +55,17 @@ pub(crate) fn iter_feather(
     py: Python<'_>,
     path: PathBuf,
     columns: Option<Vec<String>>,
-    batch_rows: Option<i64>,
-    rows: Option<(u64, u64)>,
+    batch_rows: Option<Whole>,
+    rows: Option<(Whole, Whole)>,
     memory_map: bool,
     verify: bool,
 ) -> PyResult<PyBatchIterator> {
     let most = match batch_rows {
         None => usize::MAX,
-        Some(0) => return Err(PyValueError::new_err("batch_rows is 0: a batch has at least 1 row")),
+        Some(Whole(0)) => return Err(PyValueError::new_err("batch_rows is 0: a batch has at least 1 row")),
         Some(rows) => count("batch_rows", rows)?,
     };
-    let part = Part { columns, rows, memory_map, verify };
+    let part = Part { columns, rows: rows.map(numbers::rows).transpose()?, memory_map, verify };
     let reader = detached(py, || part.open(&path))?.with_steps(STEP_BYTES);
     Ok(PyBatchIterator(Mutex::new(Batches { reader, rest: None, most })))
 }
@@ -89,9 +91,9 @@ pub(crate) fn data_ranges(
     py: Python<'_>,
     path: PathBuf,
     columns: Option<Vec<String>>,
-    rows: Option<(u64, u64)>,
+    rows: Option<(Whole, Whole)>,
 ) -> PyResult<Vec<(u64, u64)>> {
-    let rows = rows.map(|(start, end)| start..end);
+    let rows = rows.map(numbers::rows).transpose()?;
     py.detach(|| maou_io::data_ranges(&path, columns.as_deref(), rows)).map(pairs).map_err(to_python)
 }
 
@@ -102,7 +104,7 @@ pub(crate) fn size_ranges(py: Python<'_>, path: PathBuf) -> PyResult<Vec<(u64, u
     py.detach(|| maou_io::size_ranges(&path)).map(pairs).map_err(to_python)
 }
 
-fn pairs(ranges: Vec<std::ops::Range<u64>>) -> Vec<(u64, u64)> {
+fn pairs(ranges: Vec<Range<u64>>) -> Vec<(u64, u64)> {
     ranges.into_iter().map(|range| (range.start, range.end)).collect()
 }
 

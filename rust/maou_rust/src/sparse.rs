@@ -6,7 +6,8 @@ use numpy::{Element, PyArray1, PyArrayDescr, PyArrayMethods, PyReadonlyArray1, d
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::error::{count, to_python};
+use crate::error::to_python;
+use crate::numbers::{Whole, count};
 
 type Indices<'py> = Bound<'py, PyArray1<u16>>;
 type Values<'py> = Bound<'py, PyArray1<i32>>;
@@ -32,7 +33,11 @@ fn compress_sparse_array_rust<'py>(dense: &Bound<'py, PyAny>) -> PyResult<(Indic
 
 /// The int32 array of `size` values that `idx` and `val` are the non-zero ones of.
 #[pyfunction]
-fn expand_sparse_array_rust<'py>(idx: &Bound<'py, PyAny>, val: &Bound<'py, PyAny>, size: i64) -> PyResult<Values<'py>> {
+fn expand_sparse_array_rust<'py>(
+    idx: &Bound<'py, PyAny>,
+    val: &Bound<'py, PyAny>,
+    size: Whole,
+) -> PyResult<Values<'py>> {
     let py = idx.py();
     let size = count("size", size)?;
     let (idx, val) = (uint16s("idx", idx)?, int32s("val", val)?);
