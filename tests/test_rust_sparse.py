@@ -115,6 +115,12 @@ def test_an_index_at_the_size_is_refused() -> None:
         expand_sparse_array_rust(np.array([0, 5], np.uint16), np.array([1, 1], np.int32), 5)
 
 
+@pytest.mark.parametrize("size", [(1 << 16) + 1, 1 << 40, 1 << 70])
+def test_a_size_that_indices_do_not_reach_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match=rf"size is {size}: (16-bit indices reach 65536|it cannot be more)"):
+        expand_sparse_array_rust(np.array([], np.uint16), np.array([], np.int32), size)
+
+
 def test_unequal_lengths_are_refused() -> None:
     idx, val = np.array([0, 1], np.uint16), np.array([1], np.int32)
     with pytest.raises(ValueError, match=r"1.*2|2.*1"):

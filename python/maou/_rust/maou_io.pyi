@@ -208,7 +208,13 @@ def compress_sparse_array_rust(
 ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int32]]: ...
 def expand_sparse_array_rust(
     idx: npt.NDArray[np.uint16], val: npt.NDArray[np.int32], size: int
-) -> npt.NDArray[np.int32]: ...
+) -> npt.NDArray[np.int32]:
+    """Make the dense array of `size` values, at most 65,536.
+
+    Raises:
+        ValueError: for a larger size, an index that is not below it, and arrays of unequal length.
+    """
+
 def add_sparse_arrays_rust(
     i1: npt.NDArray[np.uint16],
     v1: npt.NDArray[np.int32],

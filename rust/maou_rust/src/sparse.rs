@@ -13,6 +13,9 @@ type Indices<'py> = Bound<'py, PyArray1<u16>>;
 type Values<'py> = Bound<'py, PyArray1<i32>>;
 type Wins<'py> = Bound<'py, PyArray1<f32>>;
 
+/// Values of a dense array that its indices reach.
+const LONGEST: usize = 1 << 16;
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(compress_sparse_array_rust, module)?)?;
     module.add_function(wrap_pyfunction!(expand_sparse_array_rust, module)?)?;
@@ -31,7 +34,7 @@ fn compress_sparse_array_rust<'py>(dense: &Bound<'py, PyAny>) -> PyResult<(Indic
     Ok((PyArray1::from_vec(py, indices), PyArray1::from_vec(py, values)))
 }
 
-/// The int32 array of `size` values that `idx` and `val` are the non-zero ones of.
+/// The int32 array of `size` values, at most 65,536, that `idx` and `val` are the non-zero ones of.
 #[pyfunction]
 fn expand_sparse_array_rust<'py>(
     idx: &Bound<'py, PyAny>,
@@ -40,6 +43,9 @@ fn expand_sparse_array_rust<'py>(
 ) -> PyResult<Values<'py>> {
     let py = idx.py();
     let size = count("size", size)?;
+    if size > LONGEST {
+        return Err(PyValueError::new_err(format!("size is {size}: 16-bit indices reach {LONGEST} values")));
+    }
     let (idx, val) = (uint16s("idx", idx)?, int32s("val", val)?);
     let dense = maou_io::sparse::expand(idx.as_slice()?, val.as_slice()?, size).map_err(to_python)?;
     Ok(PyArray1::from_vec(py, dense))
