@@ -9,13 +9,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from maou.domain.data.paths import is_url
 from maou.domain.data.rust_io import load_generic_df, save_generic_df
 from maou.infra.cloud.errors import explain
-from maou.infra.cloud.location import parse
+from maou.infra.cloud.location import join, parse
 from maou.infra.cloud.objects import missing, parts
 from maou.infra.storage import download, upload
 
@@ -77,6 +77,47 @@ def test_urls_are_taken_apart(url: str, bucket: str, key: str, query: str) -> No
     location = parse(url)
     assert (location.bucket, location.key, location.query) == (bucket, key, query)
     assert "sig=" not in str(location)
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("s3://bucket/a\tb", "without control characters"),
+        ("s3://bucket/a\n", "without control characters"),
+        ("https://host/a\x7f", "without control characters"),
+        ("s3://buc ket/a", "the name of a bucket"),
+        ("gs://b\N{LATIN SMALL LETTER U WITH DIAERESIS}/a", "the name of a bucket"),
+        ("az://user@container/a", "the name of a bucket"),
+        ("s3://bucket//a", "one slash at a time"),
+        ("s3://bucket/a//b", "one slash at a time"),
+        ("s3://bucket/a/%2Fb", "one slash at a time"),
+        ("https://host//a", "one slash at a time"),
+    ],
+)
+def test_a_url_that_would_be_read_as_another_is_refused(url: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=f"{problem}.*, got "):
+        parse(url)
+
+
+def test_what_signs_a_url_is_not_told() -> None:
+    for url in ("https://host/a\n?sig=SECRET", "https://host/?sig=SECRET", "https://host//a?sig=SECRET"):
+        with pytest.raises(ValueError, match="expected") as raised:
+            parse(url)
+        assert "SECRET" not in str(raised.value)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/"), min_size=1, max_size=20))
+@example("a%41%2F?#b")
+@example("a\nb")
+def test_a_name_in_a_url_is_that_name(name: str) -> None:
+    assume(name not in (".", ".."))
+    for directory, prefix in (("s3://bucket", ""), ("s3://bucket/", ""), ("s3://bucket/a b/%25", "a b/%/")):
+        assert parse(join(directory, name)).key == f"{prefix}{name}"
+
+
+def test_urls_of_one_object_have_one_place() -> None:
+    assert parse(join("s3://bucket/%61", "駒 1?.feather")).url == "s3://bucket/%61/駒 1?.feather"
+    assert parse(join("s3://bucket/%61", "x")).place == parse("s3://bucket/a/x").place
 
 
 def test_local_files_take_nothing_new(tmp_path: Path) -> None:

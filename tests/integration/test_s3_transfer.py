@@ -21,7 +21,14 @@ import pytest
 from integration.conftest import S3, is_on
 from integration.servers import BUCKET
 from maou.cli import files
-from maou.domain.data.rust_io import load_generic_df, load_hcpe_df, save_generic_df, save_hcpe_df, split_hcpe_feather
+from maou.domain.data.rust_io import (
+    load_generic_df,
+    load_hcpe_df,
+    merge_hcpe_feather_files,
+    save_generic_df,
+    save_hcpe_df,
+    split_hcpe_feather,
+)
 from maou.infra.cloud.files import TAIL
 from maou.infra.cloud.location import parse
 from maou.infra.cloud.objects import GAP, RemoteObject
@@ -155,6 +162,38 @@ def test_s3_pieces_appear_all_or_none(s3: S3, hcpe_file: Path) -> None:
     with pytest.raises(FileNotFoundError):
         batches.split(hcpe_file, f"{s3.root}/pieces", cut)
     assert s3.keys() == []
+
+
+def test_s3_objects_that_were_there_before_stay(s3: S3, hcpe_file: Path, tmp_path: Path) -> None:
+    pieces = split_hcpe_feather(hcpe_file, tmp_path / "pieces", 50)
+    upload(pieces[0], f"{s3.root}/hcpe_split0001.feather")
+    s3.proxy.refused = "hcpe_split0003.feather"
+    with pytest.raises(PermissionError):
+        split_hcpe_feather(hcpe_file, f"{s3.root}/", 50)
+    # Replaced, which cannot be undone, and not removed as the first and the third.
+    assert s3.keys() == ["hcpe_split0001.feather"]
+    assert load_hcpe_df(f"{s3.root}/hcpe_split0001.feather").equals(load_hcpe_df(pieces[1]))
+
+
+def test_s3_merge_does_not_replace_its_input(s3: S3, hcpe: pl.DataFrame, hcpe_file: Path) -> None:
+    urls = [f"{s3.root}/merged_chunk0000.feather", f"{s3.root}/other.feather"]
+    for url in urls:
+        upload(hcpe_file, url)
+    # The same object, written in another way.
+    for inputs in (urls, [urls[1], urls[0].replace("chunk", "%63hunk")]):
+        with pytest.raises(ValueError, match=r"the input .*hunk0000\.feather has the name of an output"):
+            merge_hcpe_feather_files(inputs, s3.root)
+    assert load_hcpe_df(urls[0]).equals(hcpe)
+    assert len(s3.keys()) == 2
+    merge_hcpe_feather_files(urls, f"{s3.root}/merged")
+    assert len(s3.keys()) == 3
+
+
+def test_s3_key_of_a_piece_is_its_name(s3: S3, hcpe: pl.DataFrame, tmp_path: Path) -> None:
+    save_hcpe_df(hcpe, tmp_path / "a%41.feather")
+    pieces = split_hcpe_feather(tmp_path / "a%41.feather", s3.root, 200)
+    assert s3.keys() == [f"a%41_split000{number}.feather" for number in range(2)]
+    assert [load_hcpe_df(piece).height for piece in pieces] == [200, 50]
 
 
 def test_s3_frame_that_is_refused_leaves_no_object(s3: S3, hcpe: pl.DataFrame) -> None:

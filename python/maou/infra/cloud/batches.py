@@ -9,8 +9,8 @@ from pathlib import Path
 
 from maou.domain.data.paths import StrPath, is_url
 from maou.infra.cloud.files import COPY, fetched, scratch
-from maou.infra.cloud.location import join, parse
-from maou.infra.cloud.objects import delete, parse_writable, put
+from maou.infra.cloud.location import Location, join, parse
+from maou.infra.cloud.objects import delete, may_exist, parse_writable, put
 
 
 def split(file_path: StrPath, output_dir: StrPath, run: Callable[[str, str], list[str]]) -> list[Path | str]:
@@ -23,6 +23,9 @@ def split(file_path: StrPath, output_dir: StrPath, run: Callable[[str, str], lis
 
     Returns:
         Paths, and URLs for what is in a store, in order.
+
+    Raises:
+        ValueError: when a piece would replace `file_path`.
     """
     # Of which the pieces get their names.
     name = parse(str(file_path)).name if is_url(file_path) else COPY
@@ -30,7 +33,7 @@ def split(file_path: StrPath, output_dir: StrPath, run: Callable[[str, str], lis
         pieces = run(source, directory)
         if pieces == [source]:
             return [_as_given(file_path)]
-        return _published(pieces, output_dir)
+        return _published(pieces, output_dir, [file_path])
 
 
 def merge(
@@ -41,7 +44,7 @@ def merge(
         # Each in a directory of its own: two may have one name.
         sources = [stack.enter_context(_local(path)) for path in file_paths]
         directory = stack.enter_context(_directory(output_dir))
-        return _published(run(sources, directory), output_dir)
+        return _published(run(sources, directory), output_dir, file_paths)
 
 
 @contextmanager
@@ -64,23 +67,36 @@ def _directory(output_dir: StrPath) -> Iterator[str]:
         yield os.fspath(output_dir)
 
 
-def _published(pieces: Sequence[str], output_dir: StrPath) -> list[Path | str]:
-    """The pieces where they were wanted: all of them, or, after an error, none."""
+def _published(pieces: Sequence[str], output_dir: StrPath, inputs: Sequence[StrPath]) -> list[Path | str]:
+    """The pieces where they were wanted: all of them, or, after an error, none that was not there before."""
     if not is_url(output_dir):
         return [Path(piece) for piece in pieces]
-    urls: list[str] = []
+    targets = [parse(join(str(output_dir), Path(piece).name)) for piece in pieces]
+    _check_inputs_survive(inputs, targets)
+    new: list[Location] = []
     try:
-        for piece in pieces:
-            url = join(str(output_dir), Path(piece).name)
-            put(piece, parse(url))
-            urls.append(url)
+        for piece, target in zip(pieces, targets, strict=True):
+            is_new = not may_exist(target)
+            put(piece, target)
+            if is_new:
+                new.append(target)
     except BaseException:
-        for url in urls:
+        for target in new:
             # The error that is on its way says more.
             with suppress(OSError):
-                delete(parse(url))
+                delete(target)
         raise
-    return [*urls]
+    return [target.url for target in targets]
+
+
+def _check_inputs_survive(inputs: Sequence[StrPath], targets: Sequence[Location]) -> None:
+    places = {target.place for target in targets}
+    for path in inputs:
+        if is_url(path) and (location := parse(str(path))).place in places:
+            raise ValueError(
+                f"the input {location} has the name of an output and would be replaced: choose another output_dir or "
+                "output_prefix"
+            )
 
 
 def _as_given(path: StrPath) -> Path | str:

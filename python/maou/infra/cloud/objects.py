@@ -126,6 +126,25 @@ def put(path: StrPath, location: Location) -> None:
         obstore.put(store, location.key, Path(path), chunk_size=chunk, max_concurrency=CONCURRENT)
 
 
+def may_exist(location: Location) -> bool:
+    """Whether there is an object, or who asks is not allowed to know.
+
+    Raises:
+        ConnectionError, TimeoutError, OSError: when the service does not answer.
+    """
+    store = _connected(location, "write")
+    import obstore
+
+    try:
+        with explained(location, "write"):
+            obstore.head(store, location.key)
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def delete(location: Location) -> None:
     """Remove an object. Raises as `put`."""
     store = _connected(location, "delete")
