@@ -321,3 +321,35 @@ def test_types_that_polars_does_not_have_are_named(tmp_path: Path) -> None:
             read(path)
     assert load_generic_df(path, columns=["n"])["n"].to_list() == [1, 2]
     assert pa.table(load_feather_file(path))["runs"].to_pylist() == ["a", None]
+
+
+@pytest.mark.parametrize(
+    ("column", "problem"),
+    [
+        (pa.array([1], pa.decimal256(50, 2)), "does not take its columns"),
+        (pa.array([100], pa.decimal128(10, -2)), "does not take its columns"),
+        (pa.array([b""], pa.binary(0)), "does not take its columns"),
+        (pa.array([0], pa.timestamp("ms", tz="Mars/Olympus")), "does not take its columns: unable to parse time zone"),
+        (pa.array([[]], pa.list_(pa.int8(), 0)), "has no type for its column 'x', FixedSizeList<Int8, 0>"),
+    ],
+)
+def test_what_polars_panics_at_is_an_error(column: pa.Array, problem: str, tmp_path: Path) -> None:
+    table = pa.table({"x": column, "y": [1]})
+    with pa.ipc.new_file(tmp_path / "a.feather", table.schema) as file:
+        file.write_table(table)
+    with pytest.raises(ValueError, match=rf"a\.feather: Polars {problem}.*; choose others with `columns`") as raised:
+        load_generic_df(tmp_path / "a.feather")
+    assert "\n" not in str(raised.value)
+    with pytest.raises(ValueError, match=r"a\.feather: Polars "):
+        list(iter_generic_df(tmp_path / "a.feather"))
+    assert load_generic_df(tmp_path / "a.feather", ["y"]).height == 1
+
+
+def test_a_frame_has_each_name_once(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2]), pa.array([3])], names=["x", "x", "y"])
+    with pa.ipc.new_file(tmp_path / "a.feather", table.schema) as file:
+        file.write_table(table)
+    with pytest.raises(ValueError, match=r"a\.feather: column 'x' would be there 2 times"):
+        load_generic_df(tmp_path / "a.feather")
+    with pytest.raises(ValueError, match=r"a\.feather: column 'y' would be there 3 times"):
+        load_generic_df(tmp_path / "a.feather", ["y", "y", "y"])

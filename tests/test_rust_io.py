@@ -261,3 +261,15 @@ def _without_names(dtype: pa.DataType) -> str:
     if pa.types.is_large_list(dtype):
         return f"large list of {_without_names(dtype.value_type)}"
     return str(dtype)
+
+
+def test_files_to_merge_are_gone_through_once(hcpe: pl.DataFrame, hcpe_file: Path, tmp_path: Path) -> None:
+    (merged,) = rust_io.merge_hcpe_feather_files((path for path in [hcpe_file, hcpe_file]), tmp_path / "out")
+    assert rust_io.load_hcpe_df(merged).height == 2 * hcpe.height
+
+
+def test_python_objects_are_not_saved(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"x": [1], "o": [object()]}, schema={"x": pl.Int8, "o": pl.Object})
+    with pytest.raises(ValueError, match="column 'o' holds Python objects"):
+        rust_io.save_generic_df(frame, tmp_path / "a.feather")
+    assert list(tmp_path.iterdir()) == []

@@ -21,21 +21,20 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import polars as pl
 
+from maou.domain.data.frames import to_frame
 from maou.domain.data.paths import StrPath, is_url
 from maou.domain.data.schema.records import HCPE, INTERMEDIATE, PREPROCESSING, STAGE1, STAGE2, Record
 from maou.domain.data.schema.validate import validate, validate_columns
 
 if TYPE_CHECKING:
     from types import ModuleType
-
-    from maou._rust.maou_io import RecordBatch
 
 Compression = Literal["lz4", "uncompressed"]
 
@@ -154,9 +153,14 @@ def save_generic_df(
     """Write any frame to a file, its columns as they are.
 
     Raises:
+        ValueError: for a column of Python objects, which no file can hold.
         OSError: when the file cannot be written; the old one is then unchanged.
         ImportError: when the extension is not built.
     """
+    objects = [name for name, dtype in df.schema.items() if dtype == pl.Object]
+    if objects:
+        # Polars would give their addresses.
+        raise ValueError(f"cannot write {file_path}: column {objects[0]!r} holds Python objects; cast it first")
     with _target(file_path) as target:
         _maou_io().save_feather_file(df, target, **_saved(file_path, compression, durable))
 
@@ -219,12 +223,12 @@ def iter_generic_df(
     options = _loaded(file_path, memory_map, verify)
     if not is_url(file_path):
         found = _maou_io().iter_feather(os.fspath(file_path), columns, batch_rows, rows, **options)
-        return (_polars(batch, os.fspath(file_path)) for batch in found)
+        return (to_frame(batch, os.fspath(file_path)) for batch in found)
 
     def batches() -> Iterator[pl.DataFrame]:
         with _source(file_path, columns, rows, verify) as source:
             for batch in _maou_io().iter_feather(source, columns, batch_rows, rows, **options):
-                yield _polars(batch, str(file_path))
+                yield to_frame(batch, source)
 
     return batches()
 
@@ -258,20 +262,20 @@ def split_hcpe_feather(file_path: StrPath, output_dir: StrPath, rows_per_file: i
 
 @overload
 def merge_hcpe_feather_files(
-    file_paths: Sequence[StrPath],
+    file_paths: Iterable[StrPath],
     output_dir: os.PathLike[str],
     rows_per_chunk: int = ...,
     output_prefix: str = ...,
 ) -> list[Path]: ...
 @overload
 def merge_hcpe_feather_files(
-    file_paths: Sequence[StrPath],
+    file_paths: Iterable[StrPath],
     output_dir: StrPath,
     rows_per_chunk: int = ...,
     output_prefix: str = ...,
 ) -> list[Any]: ...
 def merge_hcpe_feather_files(
-    file_paths: Sequence[StrPath],
+    file_paths: Iterable[StrPath],
     output_dir: StrPath,
     rows_per_chunk: int = DEFAULT_ROWS,
     output_prefix: str = "merged",
@@ -288,16 +292,15 @@ def merge_hcpe_feather_files(
         ImportError: when the extension is not built.
     """
     _check_positive("rows_per_chunk", rows_per_chunk)
-    if not file_paths:
+    inputs = list(file_paths)
+    if not inputs:
         return []
     merge = _maou_io().merge_feather_files
-    if any(is_url(path) for path in (*file_paths, output_dir)):
+    if any(is_url(path) for path in (*inputs, output_dir)):
         from maou.infra.cloud import batches
 
-        return batches.merge(
-            file_paths, output_dir, lambda paths, into: merge(paths, into, rows_per_chunk, output_prefix)
-        )
-    paths = [os.fspath(path) for path in file_paths]
+        return batches.merge(inputs, output_dir, lambda paths, into: merge(paths, into, rows_per_chunk, output_prefix))
+    paths = [os.fspath(path) for path in inputs]
     return [Path(chunk) for chunk in merge(paths, os.fspath(output_dir), rows_per_chunk, output_prefix)]
 
 
@@ -319,23 +322,12 @@ def _frame(
     selection: tuple[Sequence[str] | None, tuple[int, int] | None],
     options: dict[str, bool],
 ) -> pl.DataFrame:
-    batches = [_polars(batch, path) for batch in maou_io.load_feather_batches(path, *selection, **options)]
+    batches = [to_frame(batch, path) for batch in maou_io.load_feather_batches(path, *selection, **options)]
     if not batches:
         # The schema is all there is.
-        return _polars(maou_io.load_feather_file(path, *selection, **options), path)
+        return to_frame(maou_io.load_feather_file(path, *selection, **options), path)
     # Side by side as they were written: joining them would copy every byte.
     return batches[0] if len(batches) == 1 else pl.concat(batches, rechunk=False)
-
-
-def _polars(batch: RecordBatch, path: str) -> pl.DataFrame:
-    """A batch as a frame. Polars would panic at types that it has nothing like."""
-    for name, arrow_type in zip(batch.column_names, batch.column_types, strict=True):
-        if any(unknown in arrow_type for unknown in ("RunEndEncoded", "Union", "ListView", "Interval")):
-            raise ValueError(
-                f"{path}: Polars has no type for its column {name!r}, {arrow_type}; choose others with `columns`, or "
-                "read it with `pyarrow.feather.read_table`"
-            )
-    return pl.DataFrame(batch)
 
 
 def _save(df: pl.DataFrame, record: Record, file_path: StrPath, compression: Compression, durable: bool) -> None:
