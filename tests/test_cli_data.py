@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from command_line import complaint, output, run
+from pyarrow import feather
 
 from maou.domain.data.rust_io import (
     load_generic_df,
@@ -164,6 +166,30 @@ def test_head_of_nothing(tmp_path: Path, hcpe: pl.DataFrame, hcpe_file: Path) ->
 def test_split_and_merge(tmp_path: Path, hcpe_file: Path, hcpe: pl.DataFrame) -> None:
     pieces = output("data", "split", hcpe_file, "-o", "分割", "--rows", "100", cwd=tmp_path).splitlines()
     assert [load_hcpe_df(tmp_path / piece).height for piece in pieces] == [100, 100, 50]
+def test_names_of_columns_stay_on_a_line(tmp_path: Path) -> None:
+    save_generic_df(pl.DataFrame({"a\n\x1b[2J": [1], "全角\u3000空白": [2]}), tmp_path / "a.feather")
+    shown = r"a\n\x1b[2J"
+    header, _, row, *_ = output("data", "head", "a.feather", cwd=tmp_path).splitlines()
+    assert header.split("  ") == ["row", shown, "全角\u3000空白"]
+    assert row.split() == ["0", "1", "2"]
+    assert [shown, "Int64", "Int64", "0"] in lines(output("data", "info", "a.feather", cwd=tmp_path))
+
+
+def test_head_of_values_that_polars_cannot_show(tmp_path: Path) -> None:
+    days = pa.array([2**31 - 1], pa.int32()).cast(pa.date32())
+    feather.write_feather(pa.table({"x": days, "y": [1]}), tmp_path / "a.feather")
+    result = run("data", "head", "a.feather", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "maou: cannot show a.feather: Polars cannot do it: out-of-range date\n" in result.stderr
+    assert "Traceback" not in result.stderr
+    output("data", "head", "a.feather", "--columns", "y", cwd=tmp_path)
+
+
+def test_a_column_is_shown_once(tmp_path: Path, hcpe_file: Path) -> None:
+    message = complaint("data", "head", hcpe_file, "--columns", "eval,id,eval", cwd=tmp_path)
+    assert f"cannot read {hcpe_file}: column 'eval' would be there 2 times" in message
+
+
     merged = output("data", "merge", *pieces, "-o", ".", "--rows", "500", "--prefix", "対局", cwd=tmp_path)
     assert Path(merged.strip()).name == "対局_chunk0000.feather"
     assert load_hcpe_df(tmp_path / merged.strip()).equals(hcpe)

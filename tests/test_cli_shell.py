@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import errno
+import os
+import shlex
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import polars as pl
 import pytest
 from command_line import COMMAND, PACKAGE, complaint, environment, output, run
 
 from maou.cli.errors import CommandError, explained
-from maou.cli.progress import ERASE_LINE, Progress, watched
+from maou.cli.progress import ERASE_LINE, Progress, progress_line, watched
+from maou.cli.table import width
 from maou.domain.data.rust_io import save_hcpe_df
 from maou.infra.utility.records import generate_hcpe_df
 
@@ -110,6 +114,33 @@ def test_what_the_system_refuses_names_the_fix() -> None:
     assert str(raised.value) == "cannot split a.feather: Permission denied; check its permissions"
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            FileNotFoundError("cannot read s3://b/a: there is no such object"),
+            "cannot read s3://b/a: there is no such object",
+        ),
+        (ValueError("https://h/a: it is empty"), "cannot read https://h/a: it is empty"),
+        (ValueError("it is empty"), "cannot read https://h/a: it is empty"),
+        (ImportError("https:// needs obstore"), "cannot read https://h/a: https:// needs obstore"),
+        (MemoryError(), "cannot read https://h/a: not enough memory; choose fewer --columns or rows"),
+        (pl.exceptions.ColumnNotFoundError("a\n\nhint"), "cannot read https://h/a: Polars cannot do it: a"),
+        (pl.exceptions.PanicException("a"), "cannot read https://h/a: Polars cannot do it: a"),
+    ],
+)
+def test_an_object_is_named_once_and_without_its_signature(error: BaseException, message: str) -> None:
+    with pytest.raises(CommandError) as raised, explained("read", "https://h/a?X-Amz-Signature=SECRET"):
+        raise error
+    assert str(raised.value) == message
+
+
+def test_what_is_no_failure_of_the_work_goes_on() -> None:
+    for error in (KeyboardInterrupt, BrokenPipeError, AssertionError):
+        with pytest.raises(error), explained("read", "a.feather"):
+            raise error
+
+
 def test_nobody_reads_on(tmp_path: Path) -> None:
     # More than a pipe holds.
     save_hcpe_df(generate_hcpe_df(5000), tmp_path / "a.feather")
@@ -153,6 +184,40 @@ def test_any_locale_can_print_any_name(locale: dict[str, str], tmp_path: Path) -
     assert b"20 in 1 batch" in result.stdout
     assert b"Traceback" not in result.stderr
     assert b"No such file" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are UTF-8 there")
+@pytest.mark.parametrize("locale", [{}, {"PYTHONIOENCODING": "euc-jp"}, {"LC_ALL": "C"}])
+def test_a_name_that_is_no_utf_8_is_printed_as_it_is(locale: dict[str, str], tmp_path: Path) -> None:
+    if "LC_ALL" in locale and not PACKAGE.isascii():
+        pytest.skip(f"Python itself does not start there: maou.pth of the environment holds {PACKAGE}")
+    name = b"\xff a"
+    save_hcpe_df(generate_hcpe_df(20), tmp_path / os.fsdecode(name + b".feather"))
+    command: list[str | bytes] = [*COMMAND, "data", "split", name + b".feather", "-o", b"\xfe", "--rows", "10"]
+    result = subprocess.run(command, cwd=tmp_path, env=environment(locale), capture_output=True, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")
+    pieces = result.stdout.splitlines()
+    assert pieces == [b"\xfe/" + name + b"_split000%d.feather" % number for number in range(2)]
+    command = [*COMMAND, "data", "verify", *pieces, b"\xfd"]
+    result = subprocess.run(command, cwd=tmp_path, env=environment(locale), capture_output=True, check=False)
+    assert result.stdout.count(name) == 2
+    assert b"cannot verify \xfd: No such file" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+@pytest.mark.parametrize("command", ["info --json", "info", "verify"])
+def test_a_closed_output_is_no_error(command: str, tmp_path: Path, hcpe_file: Path) -> None:
+    line = f"{shlex.join(COMMAND)} data {command} {shlex.quote(str(hcpe_file))}"
+    for closed in (">&-", "2>&-"):
+        result = subprocess.run(
+            ["sh", "-c", f"{line} {closed}"], cwd=tmp_path, env=environment(), capture_output=True, check=False
+        )
+        assert (result.returncode, result.stderr) == (0, b"")
+    result = subprocess.run(
+        ["sh", "-c", f"{line}x 2>&-"], cwd=tmp_path, env=environment(), capture_output=True, check=False
+    )
+    assert result.returncode == 1
+    assert b"maou: " not in result.stdout
 
 
 def test_ctrl_c_is_heard_while_the_extension_is_busy() -> None:
@@ -217,6 +282,38 @@ def test_progress_is_a_line_on_a_terminal(is_terminal: bool, monkeypatch: pytest
         assert last == ""
     else:
         assert terminal.text == ""
+
+
+@pytest.mark.parametrize("columns", [1, 2, 10, 25, 40, 80])
+def test_a_line_of_progress_is_shorter_than_the_terminal(columns: int) -> None:
+    text = " 25 %  3 s"
+    line = progress_line("読む\n\x1b[2J" + "長い名前" * 30, text, columns)
+    assert width(line) < max(columns, 1)
+    assert line.isprintable()
+    assert columns < 25 or line.endswith(f"...  {text}")
+    assert progress_line("reading", text, 80) == f"reading  {text}"
+
+
+def test_progress_fits_a_narrow_terminal() -> None:
+    pty = pytest.importorskip("pty", reason="there are no pseudo-terminals")
+    program = (
+        "import maou.cli.progress, sys\n"
+        "maou.cli.progress.PATIENCE_SECONDS = 0.0\n"
+        "maou.cli.progress.watched('reading ' + 'long' * 30, lambda progress: sys.stdin.readline())\n"
+    )
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", program]
+    narrow = environment({"COLUMNS": "30"})
+    with subprocess.Popen(command, env=narrow, stdin=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        drawn = b""
+        while not drawn.endswith(b" s"):
+            drawn += os.read(ours, 1000)
+        process.communicate()
+    os.close(ours)
+    line = drawn.decode().split(ERASE_LINE)[1]
+    assert line.startswith("reading longlong")
+    assert len(line) < 30
 
 
 def test_what_fails_while_watched_is_raised() -> None:

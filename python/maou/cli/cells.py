@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from maou.cli.shown import printable
 from maou.cli.table import cut, table
 
 NARROW, WIDE = 24, 64
@@ -26,10 +27,11 @@ def rows_table(frame: pl.DataFrame, lead: Sequence[tuple[str, Sequence[str]]]) -
         lead: columns to put in front, as name and cells, one a row of the frame.
     """
     room = WIDE if frame.width <= FEW else NARROW
-    header = [name for name, _ in lead] + [cut(name, room) for name in frame.columns]
+    names = {name: cut(printable(name), room) for name in frame.columns}
+    header = [name for name, _ in lead] + list(names.values())
     columns = [list(cells) for _, cells in lead]
     columns += [[cut(_text(value), room) for value in column] for column in frame.get_columns()]
-    right = {"row"} | {cut(name, room) for name, dtype in frame.schema.items() if dtype.is_numeric()}
+    right = {"row"} | {names[name] for name, dtype in frame.schema.items() if dtype.is_numeric()}
     return table(header, [list(cells) for cells in zip(*columns, strict=True)], right)
 
 
@@ -42,8 +44,7 @@ def _text(value: object) -> str:
         return f"[{', '.join(_text(item) for item in value.head(_SHOWN_ITEMS))}{_more(value.len())}]"
     if isinstance(value, float):
         return f"{value:.6g}"
-    # Of a text, what is no letter would break the line, or do something to the terminal.
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(value))
+    return printable(str(value))
 
 
 def _more(length: int) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from maou.cli.shown import printable, shown
+
 FAILED = 1
 """Exit status when something could not be done; wrong usage is 2, from argparse."""
 
@@ -27,9 +29,15 @@ class CommandError(Exception):
 
 
 def complain(message: str) -> None:
+    """Print one line on stderr, on what has gone wrong."""
+    note(f"maou: {message}")
+
+
+def note(message: str) -> None:
     """Print one line on stderr."""
-    line = " ".join(message.split())
-    print(f"maou: {line}", file=sys.stderr)
+    # None when the shell has closed it, which `print` takes for stdout.
+    if sys.stderr is not None:
+        print(printable(" ".join(message.split())), file=sys.stderr)
 
 
 @contextmanager
@@ -40,17 +48,29 @@ def explained(action: str, path: str) -> Iterator[None]:
         action: what is tried, to be read after "cannot".
         path: the file or directory it is tried on.
     """
+    name = shown(path)
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        place = _text(error.filename) if error.filename else path
-        raise CommandError(f"cannot {action} {place}: {reason(error)}{_fix(error, place)}") from error
+        raise of_system(action, name, error) from error
     except (ValueError, ImportError) as error:
-        raise CommandError(f"cannot {action} {path}: {reason(error, path)}") from error
+        raise _told(action, name, error) from error
     except MemoryError as error:
-        raise CommandError(f"cannot {action} {path}: not enough memory; choose fewer --columns or rows") from error
+        raise CommandError(f"cannot {action} {name}: not enough memory; choose fewer --columns or rows") from error
+    except BaseException as error:
+        if not _is_of_polars(error):
+            raise
+        raise CommandError(f"cannot {action} {name}: Polars cannot do it: {_first_line(error)}") from error
+
+
+def of_system(action: str, path: str, error: OSError) -> CommandError:
+    """What the system has refused, on the file that it names, or on `path`."""
+    if error.filename is None:
+        return _told(action, path, error)
+    place = _text(error.filename)
+    return CommandError(f"cannot {action} {place}: {reason(error)}{_fix(error, place)}")
 
 
 def reason(error: Exception, path: str = "") -> str:
@@ -59,6 +79,23 @@ def reason(error: Exception, path: str = "") -> str:
         # The extension adds what it was doing.
         return error.strerror.split("; cannot ")[0]
     return (str(error) or type(error).__name__).removeprefix(f"{path}: ")
+
+
+def _told(action: str, path: str, error: Exception) -> CommandError:
+    text = str(error)
+    # Errors about objects, for one, say it all.
+    return CommandError(text if text.startswith("cannot ") else f"cannot {action} {path}: {reason(error, path)}")
+
+
+def _is_of_polars(error: BaseException) -> bool:
+    # Not imported here, for the sake of --help. A panic is no `Exception`.
+    polars = sys.modules.get("polars")
+    return polars is not None and isinstance(error, (polars.exceptions.PolarsError, polars.exceptions.PanicException))
+
+
+def _first_line(error: BaseException) -> str:
+    # Behind it are hints for those who program.
+    return str(error).strip().partition("\n")[0]
 
 
 def _fix(error: OSError, place: str) -> str:

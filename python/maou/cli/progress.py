@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
+
+from maou.cli.shown import printable
+from maou.cli.table import cut, width
 
 T = TypeVar("T")
 
@@ -55,7 +59,7 @@ def watched(what: str, work: Callable[[Progress], T], unit: str = "rows") -> T:
     try:
         while not worker.done.wait(REDRAW_SECONDS):
             seconds = time.monotonic() - start
-            line = f"{what}  {progress.text(seconds)}"
+            line = progress_line(what, progress.text(seconds), shutil.get_terminal_size().columns)
             if seconds > PATIENCE_SECONDS and line != drawn and _is_terminal():
                 sys.stderr.write(f"{ERASE_LINE}{line}")
                 sys.stderr.flush()
@@ -65,6 +69,15 @@ def watched(what: str, work: Callable[[Progress], T], unit: str = "rows") -> T:
             sys.stderr.write(ERASE_LINE)
             sys.stderr.flush()
     return worker.result()
+
+
+def progress_line(what: str, text: str, columns: int) -> str:
+    """`what` and `text` on one line of a terminal, of which `what` is cut first.
+
+    A line that is as wide as the terminal may go on to the next one, where nothing erases it.
+    """
+    room = max(columns - 1 - width(text) - 2, 0)
+    return cut(f"{cut(printable(what), room)}  {text}", columns - 1)
 
 
 class _Worker(threading.Thread, Generic[T]):

@@ -5,12 +5,17 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Collection, Sequence
 
+from maou.cli.shown import printable
+
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> str:
-    """Text table with a rule below its header; the columns named in `right` are aligned to the right."""
-    lines = [header, *rows]
+    """Text table with a rule below its header; the columns named in `right` are aligned to the right.
+
+    A row stays on a line, whatever a file has for names and values.
+    """
+    lines = [[printable(cell) for cell in cells] for cells in (header, *rows)]
     widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
     is_right = [name in right for name in header]
     printed = [_line(cells, widths, is_right) for cells in lines]
@@ -47,6 +52,8 @@ def cut(text: str, columns: int) -> str:
     """The beginning of `text` that fits into `columns`; "..." stands for the rest."""
     if width(text) <= columns:
         return text
+    if columns <= 3:
+        return "..."[: max(columns, 0)]
     taken, room = "", columns - 3
     for letter in text:
         room -= _columns(letter)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from maou.cli import files
 from maou.cli.errors import FAILED, CommandError, complain, explained
 from maou.cli.progress import watched
+from maou.cli.shown import shown
 from maou.cli.table import table
 
 HEADER = ["file", "rows", "result"]
@@ -19,12 +19,12 @@ def run(options: argparse.Namespace) -> int:
     problems: list[str] = []
     for number, path in enumerate(options.files, 1):
         try:
-            rows.append(_verified(path, f"verifying {path} ({number} of {len(options.files)})"))
+            rows.append(_verified(path, f"verifying {shown(path)} ({number} of {len(options.files)})"))
         except CommandError as error:
-            rows.append([path, "-", "BAD"])
+            rows.append([shown(path), "-", "BAD"])
             problems.append(str(error))
-    print(table(HEADER, rows, right=["rows"]))
-    sys.stdout.flush()
+    # Before the complaints; without a stdout (`>&-`), `print` prints nothing.
+    print(table(HEADER, rows, right=["rows"]), flush=True)
     for problem in problems:
         complain(problem)
     if problems:
@@ -36,4 +36,4 @@ def _verified(path: str, what: str) -> list[str]:
     with explained("verify", path):
         rows, _, has_checksums = watched(what, lambda _: files.verify(path))
     result = "as it was written" if has_checksums else "readable; has no checksums"
-    return [path, f"{rows:,}", result]
+    return [shown(path), f"{rows:,}", result]
