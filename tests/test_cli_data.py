@@ -91,8 +91,18 @@ def test_info_describes_the_others_when_a_file_is_bad(tmp_path: Path, hcpe_file:
     assert "rows       250 in 1 batch" in result.stdout
     assert "maou: cannot read none.feather: No such file or directory" in result.stderr
     infos = json.loads(run("data", "info", "--json", "none.feather", hcpe_file, cwd=tmp_path).stdout)
-    assert [info.get("rows") for info in infos] == [250, None]
-    assert "cannot read none.feather" in infos[1]["error"]
+    assert [info.get("rows") for info in infos] == [None, 250]
+    assert "cannot read none.feather" in infos[0]["error"]
+
+
+def test_info_describes_the_others_when_polars_does_not_take_a_file(tmp_path: Path, hcpe_file: Path) -> None:
+    # Polars panics, which is no `Exception`, and prints that by itself.
+    feather.write_feather(pa.table({"x": pa.array([1], pa.decimal256(50, 2))}), tmp_path / "a.feather")
+    result = run("data", "info", "a.feather", hcpe_file, cwd=tmp_path)
+    assert result.returncode == 1
+    assert "rows       250 in 1 batch" in result.stdout
+    assert "maou: cannot read a.feather: Polars does not take its columns" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_info_of_files_of_others(tmp_path: Path, hcpe: pl.DataFrame) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +12,7 @@ import pyarrow.parquet as parquet
 import pytest
 from command_line import complaint, output, run
 
-from maou.domain.data.rust_io import load_generic_df, save_hcpe_df, save_preprocessing_df
+from maou.domain.data.rust_io import load_generic_df, save_generic_df, save_hcpe_df, save_preprocessing_df
 from maou.infra.utility.records import generate_preprocessing_df
 
 maou_io = pytest.importorskip("maou._rust.maou_io", reason="the extension is not built: `cargo xtask build`")
@@ -82,6 +84,8 @@ def test_what_fails_leaves_the_old_file(ending: str, tmp_path: Path, hcpe: pl.Da
 
 def test_what_cannot_be_exported(tmp_path: Path, hcpe_file: Path) -> None:
     assert "has to end with .parquet or .csv" in complaint("data", "export", hcpe_file, "--to", "a.txt", cwd=tmp_path)
+    message = complaint("data", "export", hcpe_file, "--to", f"{hcpe_file}/a.csv", "--columns", "id", cwd=tmp_path)
+    assert f"{hcpe_file} is no directory" in message
     (tmp_path / "a.csv").mkdir()
     columns = ["--columns", "id"]
     assert "is no file" in complaint("data", "export", hcpe_file, "--to", "a.csv", *columns, cwd=tmp_path)
@@ -96,3 +100,44 @@ def test_a_link_stays_a_link(tmp_path: Path, hcpe_file: Path) -> None:
     output("data", "export", hcpe_file, "--to", "link.csv", "--columns", "id", cwd=tmp_path)
     assert (tmp_path / "link.csv").is_symlink()
     assert pl.read_csv(tmp_path / "real.csv").height == 250
+
+
+def test_a_link_that_leads_to_itself_is_no_target(tmp_path: Path, hcpe_file: Path) -> None:
+    (tmp_path / "a.csv").symlink_to(tmp_path / "a.csv")
+    message = complaint("data", "export", hcpe_file, "--to", "a.csv", "--columns", "id", cwd=tmp_path)
+    assert message == "maou: cannot write a.csv: it is a link that leads to itself; choose another name\n"
+    assert (tmp_path / "a.csv").is_symlink()
+
+
+def test_a_url_is_no_target(tmp_path: Path, hcpe_file: Path) -> None:
+    for command in (
+        ["export", "none.feather", "--to", "s3://bucket/a.csv"],
+        ["info", "none", "--plot", "s3://b/a.png"],
+    ):
+        message = complaint("data", *command, cwd=tmp_path)
+        assert message.startswith(f"maou: cannot write {command[-1]}: give a local path, and copy it there")
+    assert [path.name for path in tmp_path.iterdir()] == [hcpe_file.name]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_the_target_is_named_and_not_what_is_beside_it(ending: str, tmp_path: Path, hcpe_file: Path) -> None:
+    target = f"/proc/a.{ending}"
+    message = complaint("data", "export", hcpe_file, "--to", target, "--columns", "id", cwd=tmp_path)
+    assert message.startswith(f"maou: cannot write {target}: No such file or directory")
+
+
+def test_what_polars_does_not_write_is_one_line(tmp_path: Path) -> None:
+    save_generic_df(pl.DataFrame({"x": [timedelta(1)]}), tmp_path / "a.feather")
+    message = complaint("data", "export", "a.feather", "--to", "a.csv", cwd=tmp_path)
+    assert message.startswith("maou: cannot export a.feather: Polars cannot do it: ")
+    # It panics at these.
+    decimals = pa.table({"x": pa.array([Decimal("1.5"), None], pa.decimal32(7, 2))})
+    with pa.ipc.new_file(tmp_path / "b.feather", decimals.schema) as file:
+        file.write_table(decimals)
+    for ending in ("csv", "parquet"):
+        result = run("data", "export", "b.feather", "--to", f"b.{ending}", cwd=tmp_path)
+        assert result.returncode == 1
+        assert "\nmaou: cannot export b.feather: Polars cannot do it: " in result.stderr
+        assert "Traceback" not in result.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"a.feather", "b.feather"}

@@ -50,6 +50,16 @@ def test_what_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureF
     assert f"error: cannot write {target}" in capsys.readouterr().err
 
 
+def test_a_url_is_no_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["hcpe", "10", "s3://bucket/games/"])
+    assert "cannot write s3://bucket/games/: give a local path" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_arguments_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["hcpe", "0", "out.feather"])

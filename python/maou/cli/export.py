@@ -11,8 +11,9 @@ from polars.io.plugins import register_io_source
 
 from maou.cli import files
 from maou.cli.errors import CommandError, explained
-from maou.cli.output import replacing
+from maou.cli.output import check_target, replacing
 from maou.cli.progress import Progress, watched
+from maou.cli.shown import printable, shown
 from maou.cli.table import count, size
 
 ROW_GROUP_BYTES = 64 << 20
@@ -26,16 +27,17 @@ def run(options: argparse.Namespace) -> int:
     """Write the file, and say how large it is."""
     source, target = options.file, options.to
     write = {".parquet": _write_parquet, ".csv": _write_csv}.get(Path(target).suffix.lower())
+    check_target(target)
     if write is None:
         raise CommandError(f"cannot export to {target}: the name has to end with .parquet or .csv")
     with explained("read", source):
-        schema = _selected(files.schema(source), options.columns, source)
-        rows = files.count_rows(source)
+        found, rows = watched(f"reading {shown(source)}", lambda _: (files.schema(source), files.count_rows(source)))
+    schema = _selected(found, options.columns, source)
     if write is _write_csv:
         _check_flat(schema, source)
     with explained("export", source), replacing(target) as part:
-        watched(f"exporting {source}", lambda progress: write(_Source(source, schema, rows, progress), part))
-    print(f"{target}: {count(rows, 'row')}, {count(len(schema), 'column')}, {size(files.file_size(target))}")
+        watched(f"exporting {shown(source)}", lambda progress: write(_Source(source, schema, rows, progress), part))
+    print(f"{printable(target)}: {count(rows, 'row')}, {count(len(schema), 'column')}, {size(files.file_size(target))}")
     return 0
 
 
@@ -71,7 +73,7 @@ class _Source:
 
 def _write_csv(source: _Source, part: Path) -> None:
     binary = [pl.col(name).bin.encode("hex") for name, dtype in source.schema.items() if dtype == pl.Binary]
-    with part.open("xb") as file:
+    with part.open("wb") as file:
         for at, frame in enumerate(source):
             frame.with_columns(binary).write_csv(file, include_header=at == 0)
 
@@ -92,7 +94,7 @@ def _selected(schema: dict[str, pl.DataType], columns: Sequence[str] | None, sou
     missing = [name for name in columns or () if name not in schema]
     if missing:
         raise CommandError(
-            f"cannot export {source}: it has no column {', '.join(missing)}; there are {', '.join(schema)}"
+            f"cannot export {shown(source)}: it has no column {', '.join(missing)}; there are {', '.join(schema)}"
         )
     return {name: schema[name] for name in columns or schema}
 
@@ -104,5 +106,5 @@ def _check_flat(schema: dict[str, pl.DataType], source: str) -> None:
     flat = [name for name in schema if name not in nested]
     instead = f"leave them out with --columns {','.join(flat)}, or export" if flat else "export"
     raise CommandError(
-        f"cannot export {source} to CSV, which has no lists: {', '.join(nested)}; {instead} to a .parquet file"
+        f"cannot export {shown(source)} to CSV, which has no lists: {', '.join(nested)}; {instead} to a .parquet file"
     )

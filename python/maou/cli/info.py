@@ -16,6 +16,7 @@ from maou.cli.errors import FAILED, CommandError, complain, explained
 from maou.cli.histogram import Distribution, bins, draw
 from maou.cli.kinds import OTHER, guess_kind, near_miss
 from maou.cli.progress import Progress, watched
+from maou.cli.shown import printable, shown
 from maou.cli.table import count, indented, size, table
 
 if TYPE_CHECKING:
@@ -29,7 +30,11 @@ QUARTILES = (0.25, 0.5, 0.75)
 
 @dataclass
 class Info:
-    """What is known about a file: its columns, what it says of itself, and how some columns are distributed."""
+    """What is known about a file: its columns, what it says of itself, and how some columns are distributed.
+
+    Attributes:
+        path: to be shown.
+    """
 
     path: str
     kind: str
@@ -43,17 +48,19 @@ def run(options: argparse.Namespace) -> int:
     """Describe each file; those that cannot be read are complained about, and the others described all the same."""
     if options.plot:
         # Before anything is read, which may take minutes.
-        from maou.cli.plot import check_target
+        from maou.cli.plot import check_plot
 
-        check_target(options.plot)
-    infos, failures = _gather(options.files)
+        check_plot(options.plot)
+    results = [(path, _inspected(path)) for path in options.files]
+    infos = [info for _, info in results if isinstance(info, Info)]
     if options.json:
-        failed = [{"path": path, "error": str(error)} for path, error in failures]
-        print(json.dumps([*map(_as_json, infos), *failed], indent=1))
+        print(json.dumps([_as_json(path, info) for path, info in results], indent=1))
     for at, info in enumerate([] if options.json else infos):
         print(f"\n{_as_text(info)}" if at else _as_text(info))
-    sys.stdout.flush()
-    for _, error in failures:
+    # Before the complaints; without a stdout (`>&-`), `print` prints nothing.
+    print(end="", flush=True)
+    failures = [error for _, error in results if isinstance(error, CommandError)]
+    for error in failures:
         complain(str(error))
     if options.plot:
         from maou.cli.plot import draw_plot
@@ -64,24 +71,20 @@ def run(options: argparse.Namespace) -> int:
 
 def inspect(path: str) -> Info:
     """Look into one file. Of values, only those of `DISTRIBUTED` are read."""
+    what = f"reading {shown(path)}"
     with explained("read", path):
-        schema = files.schema(path)
-        description = files.describe(path)
-        info = Info(path, guess_kind(schema), near_miss(schema), schema, description)
+        schema, description = watched(what, lambda _: (files.schema(path), files.describe(path)))
+        info = Info(shown(path), guess_kind(schema), near_miss(schema), schema, description)
         if info.kind == "hcpe":
-            info.distributions = watched(f"reading {path}", lambda progress: _count(path, description.rows, progress))
+            info.distributions = watched(what, lambda progress: _count(path, description.rows, progress))
     return info
 
 
-def _gather(paths: list[str]) -> tuple[list[Info], list[tuple[str, CommandError]]]:
-    infos: list[Info] = []
-    failures: list[tuple[str, CommandError]] = []
-    for path in paths:
-        try:
-            infos.append(inspect(path))
-        except CommandError as error:
-            failures.append((path, error))
-    return infos, failures
+def _inspected(path: str) -> Info | CommandError:
+    try:
+        return inspect(path)
+    except CommandError as error:
+        return error
 
 
 def _count(path: str, rows: int, progress: Progress) -> dict[str, Distribution]:
@@ -96,7 +99,7 @@ def _count(path: str, rows: int, progress: Progress) -> dict[str, Distribution]:
 
 
 def _as_text(info: Info) -> str:
-    parts = [info.path, indented(_facts(info)), "", indented(_columns(info))]
+    parts = [printable(info.path), indented(_facts(info)), "", indented(_columns(info))]
     for name, distribution in info.distributions.items():
         if distribution.total:
             parts += ["", indented(_summary(name, distribution)), indented(indented(_bars(distribution)))]
@@ -107,7 +110,7 @@ def _facts(info: Info) -> str:
     file = info.description
     compression = " and ".join(file.codecs) or "not compressed"
     checksums = "yes" if file.has_checksums else "no: maou has not written this file"
-    note = f" ({info.note})" if info.note else ""
+    note = f" ({printable(info.note)})" if info.note else ""
     return "\n".join(
         [
             f"kind       {info.kind}{note}",
@@ -147,10 +150,13 @@ def _mark() -> str:
     return "█"
 
 
-def _as_json(info: Info) -> dict[str, object]:
+def _as_json(path: str, info: Info | CommandError) -> dict[str, object]:
+    # The path as it was given: a program looks for it.
+    if isinstance(info, CommandError):
+        return {"path": path, "error": str(info)}
     file = info.description
     return {
-        "path": info.path,
+        "path": path,
         "kind": None if info.kind == OTHER else info.kind,
         "rows": file.rows,
         "batches": file.batches,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from maou.cli.errors import CommandError, explained
 from maou.cli.histogram import Bin, Distribution, bins
-from maou.cli.output import replacing
+from maou.cli.output import check_target, replacing
 
 if TYPE_CHECKING:
     from maou.cli.info import Info
@@ -55,8 +55,9 @@ th:first-child, td:first-child {{ text-align: left; }}
 _HEADER = ("file", "rows", "column", "values", "smallest", "median", "mean", "largest")
 
 
-def check_target(target: str) -> None:
+def check_plot(target: str) -> None:
     """Refuse what `draw_plot` could not draw, before any file is read."""
+    check_target(target)
     if Path(target).suffix.lower() not in (".png", ".html"):
         raise CommandError(f"cannot draw into {target}: the name has to end with .png or .html")
     try:

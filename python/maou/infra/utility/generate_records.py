@@ -18,6 +18,7 @@ from pathlib import Path
 import polars as pl
 
 from maou.domain.data import rust_io
+from maou.domain.data.paths import is_url
 from maou.infra.utility.game_records import GENERATORS
 
 SAVE: dict[str, Callable[[pl.DataFrame, Path], None]] = {
@@ -75,13 +76,23 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("kind", metavar="KIND", choices=GENERATORS, help=", ".join(GENERATORS))
     parser.add_argument("num_records", metavar="NUM_RECORDS", type=_positive)
-    parser.add_argument("out", metavar="OUT", help="a file, or a directory: one that is there or ends with a slash")
+    parser.add_argument(
+        "out", metavar="OUT", type=_local, help="a file, or a directory: one that is there or ends with a slash"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="other records (default %(default)s)")
     parser.add_argument("--batch-rows", type=_positive, metavar="N", help="records in memory at a time")
     options = parser.parse_args(arguments)
     options.is_directory = options.out.endswith(("/", "\\")) or Path(options.out).is_dir()
     options.out = Path(options.out)
     return options
+
+
+def _local(text: str) -> str:
+    if is_url(text):
+        raise argparse.ArgumentTypeError(
+            f"cannot write {text}: give a local path, and copy the files there with maou.infra.storage.upload"
+        )
+    return text
 
 
 def _positive(text: str) -> int:
