@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import signal
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -11,6 +15,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from command_line import complaint, environment, output, run
 
 from maou.domain.data.rust_io import load_generic_df, load_hcpe_df, save_generic_df, split_hcpe_feather
 from maou.infra.storage import download, upload
@@ -71,3 +76,47 @@ def test_http_download_leaves_the_old_file(root: str, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         download(f"{root}/nope", tmp_path / "old")
     assert (tmp_path / "old").read_text() == "old"
+
+
+def test_http_signed_url_is_told_without_its_signature(root: str, hcpe_file: Path, tmp_path: Path) -> None:
+    signed = f"{root}/{{}}?X-Amz-Signature=SECRET"
+    missing = complaint("data", "info", signed.format("nope.feather"), cwd=tmp_path)
+    assert missing == f"maou: cannot read {root}/nope.feather: there is no such object\n"
+    empty = complaint("data", "head", signed.format("hcpe.feather"), "--columns", "x", cwd=tmp_path)
+    assert empty.startswith(f"maou: cannot read {root}/hcpe.feather: no column `x`")
+    for command in ("info", "verify"):
+        printed = output("data", command, signed.format("hcpe.feather"), cwd=tmp_path)
+        assert f"{root}/hcpe.feather" in printed
+        assert "SECRET" not in printed
+    result = run("data", "verify", signed.format("nope.feather"), cwd=tmp_path)
+    assert "SECRET" not in result.stdout + result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no Ctrl-C to send")
+@pytest.mark.parametrize(
+    "command", [["info"], ["head"], ["verify"], ["split", "-o", "out"], ["export", "--to", "a.csv"]]
+)
+def test_http_ctrl_c_is_heard_while_nobody_answers(command: list[str], tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    program = (
+        "import maou.cli, signal, sys\n"
+        # A background job of a shell is born deaf to it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.exit(maou.cli.main(sys.argv[1:]))\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/a.feather"
+        with subprocess.Popen(
+            [sys.executable, "-c", program, "data", command[0], url, *command[1:]],
+            cwd=tmp_path,
+            env=environment({"TMPDIR": str(copies)}),
+            stderr=subprocess.PIPE,
+        ) as process:
+            connection, _ = deaf.accept()
+            with connection:
+                assert [path.name[:5] for path in copies.iterdir()] == ["maou-"]
+                process.send_signal(signal.SIGINT)
+                _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (130, b"")
+    assert list(copies.iterdir()) == []

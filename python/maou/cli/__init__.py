@@ -1,18 +1,20 @@
 """The command `maou`: looks into files of records, cuts, joins, checks, converts and searches them.
 
-`parser` has every flag and help text, `files` opens every file, `errors` has what a user is told when that fails.
+`parser` has every flag and help text, `files` opens every file, `errors` has what a user is told when that fails, and
+`shown` how anything may be printed.
 Beside them is one module a subcommand, imported when it runs, so that `maou --help` does not load Polars.
 """
 
 from __future__ import annotations
 
-import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 from maou.cli.errors import FAILED, CommandError, complain, reason
 from maou.cli.parser import parse
+from maou.cli.shown import survive_any_encoding
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 and the number of the signal."""
@@ -23,7 +25,7 @@ CLOSED_PIPE = 141
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, 1 on failure, 130 after Ctrl-C. Wrong usage exits with 2."""
-    _survive_any_encoding()
+    survive_any_encoding()
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         status: int = options.run(options)
@@ -33,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(str(error))
         return FAILED
     except KeyboardInterrupt:
+        _remove_copies()
         # Not `return`: Python would wait for a thread that is at work in the extension, or pull the ground from
         # under it.
         os._exit(INTERRUPTED)
@@ -46,11 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
-def _survive_any_encoding() -> None:
-    # A Japanese file name on a terminal that knows ASCII only.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+def _remove_copies() -> None:
+    # Those of objects, which a thread may be reading. Where there are none, nothing was imported for them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    files = sys.modules.get("maou.infra.cloud.files")
+    if files is not None:
+        files.remove_scratch()
 
 
 def _flush() -> None:
@@ -61,4 +65,5 @@ def _flush() -> None:
 
 def _discard_output() -> None:
     # Python flushes once more when it ends, and would complain.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

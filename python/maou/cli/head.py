@@ -10,23 +10,29 @@ from maou.cli import files
 from maou.cli.cells import rows_table
 from maou.cli.errors import CommandError, explained
 from maou.cli.progress import watched
+from maou.cli.shown import shown
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the rows, and how many there are."""
     start, end = options.offset, options.offset + options.rows
     with explained("read", options.file):
-        frames = watched(
-            f"reading {options.file}", lambda _: list(files.frames(options.file, options.columns, (start, end)))
+        frames, total = watched(
+            f"reading {shown(options.file)}",
+            lambda _: (
+                list(files.frames(options.file, options.columns, (start, end))),
+                files.count_rows(options.file),
+            ),
         )
-        total = files.count_rows(options.file)
     if start >= total > 0:
-        raise CommandError(f"cannot show row {start:,} of {options.file}: the last one is {total - 1:,}")
+        raise CommandError(f"cannot show row {start:,} of {shown(options.file)}: the last one is {total - 1:,}")
     if not total:
         print("no rows")
         return 0
     frame = pl.concat(frames)
     numbers = [str(row) for row in range(start, start + frame.height)]
-    print(rows_table(frame, [("row", numbers)]))
+    with explained("show", options.file):
+        text = rows_table(frame, [("row", numbers)])
+    print(text)
     print(f"\n{frame.height:,} of {total:,} rows")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -18,6 +19,8 @@ COPY = "copy.feather"
 """The local file. A key may have more and other characters than a file name."""
 
 _ARROW_FILE = b"ARROW1"
+
+_in_use: set[str] = set()
 
 _Ranges = Callable[[Path], Sequence[Range]]
 """What else is needed of a file, by a copy of it with its metadata."""
@@ -79,9 +82,22 @@ def stored(url: str) -> Iterator[str]:
             put(path, location)
 
 
-def scratch() -> tempfile.TemporaryDirectory[str]:
+@contextmanager
+def scratch() -> Iterator[str]:
     """A directory for local copies: `TMPDIR` says where."""
-    return tempfile.TemporaryDirectory(prefix="maou-", ignore_cleanup_errors=True)
+    directory = tempfile.TemporaryDirectory(prefix="maou-", ignore_cleanup_errors=True)
+    _in_use.add(directory.name)
+    try:
+        with directory as name:
+            yield name
+    finally:
+        _in_use.discard(directory.name)
+
+
+def remove_scratch() -> None:
+    """Remove all local copies, for who ends the process while other threads are at work on them."""
+    for directory in tuple(_in_use):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def write_whole(remote: RemoteObject, file: IO[bytes]) -> None:
