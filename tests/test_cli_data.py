@@ -211,6 +211,36 @@ def test_a_file_that_need_not_be_split_says_so(tmp_path: Path, hcpe_file: Path) 
     assert "it stays as it is" in result.stderr
 
 
+def test_pieces_of_an_earlier_split_are_told(tmp_path: Path, hcpe_file: Path) -> None:
+    split = ["data", "split", str(hcpe_file), "-o", "out", "--rows"]
+    output(*split, "50", cwd=tmp_path)
+    left = "left from an earlier split: out/hcpe_split000{}.feather{}; remove them before you merge\n"
+    result = run(*split, "100", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, left.format(3, " and 1 more"))
+    result = run(*split, "500", cwd=tmp_path)
+    assert result.stderr.endswith(left.format(0, " and 4 more"))
+    (tmp_path / "out" / "hcpe_split0003.feather").unlink()
+    (tmp_path / "out" / "other_split0007.feather").touch()
+    assert run(*split, "100", cwd=tmp_path).stderr == left.format(4, "")
+    assert output(*split, "50", cwd=tmp_path)
+
+
+def test_chunks_of_an_earlier_merge_are_told(tmp_path: Path, hcpe: pl.DataFrame) -> None:
+    for number in range(3):
+        save_hcpe_df(hcpe, tmp_path / f"{number}.feather")
+    merge = ["data", "merge", "0.feather", "1.feather", "2.feather", "-o", ".", "--rows"]
+    output(*merge, "250", cwd=tmp_path)
+    result = run(*merge, "500", cwd=tmp_path)
+    assert result.stderr == "left from an earlier merge: merged_chunk0002.feather; remove them before you merge\n"
+
+
+def test_a_merge_of_no_rows_says_so(tmp_path: Path, hcpe: pl.DataFrame) -> None:
+    save_hcpe_df(hcpe.clear(), tmp_path / "a.feather")
+    for names, said in ((["a.feather"], "a.feather has"), (["a.feather"] * 2, "2 files have")):
+        result = run("data", "merge", *names, "-o", "out", cwd=tmp_path)
+        assert (result.returncode, result.stdout, result.stderr) == (0, "", f"{said} no rows: nothing to merge\n")
+
+
 def test_files_of_different_columns_are_not_merged(tmp_path: Path, hcpe_file: Path) -> None:
     save_stage1_df(generate_stage1_df(3), tmp_path / "b.feather")
     assert "cannot merge" in complaint("data", "merge", hcpe_file, "b.feather", "-o", "out", cwd=tmp_path)

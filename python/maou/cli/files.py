@@ -63,6 +63,15 @@ def merge(paths: Sequence[str], directory: str, rows: int, prefix: str) -> list[
     return [os.fspath(chunk) for chunk in merge_hcpe_feather_files(paths, directory, rows, prefix)]
 
 
+def stem(path: str) -> str:
+    """What the names of the pieces of a file begin with."""
+    if not is_url(path):
+        return Path(path).stem
+    from maou.infra.cloud.location import parse
+
+    return Path(parse(path).name).stem
+
+
 def file_size(path: str) -> int:
     """Size of a file that was written, in bytes."""
     return Path(path).stat().st_size
