@@ -166,16 +166,6 @@ def test_head_keeps_a_row_on_a_line(tmp_path: Path) -> None:
     assert third.split() == ["2", "対局" * 15 + "...", "null"]
 
 
-def test_head_of_nothing(tmp_path: Path, hcpe: pl.DataFrame, hcpe_file: Path) -> None:
-    save_hcpe_df(hcpe.clear(), tmp_path / "empty.feather")
-    assert output("data", "head", "empty.feather", cwd=tmp_path) == "no rows\n"
-    assert "cannot show row 250" in complaint("data", "head", hcpe_file, "--offset", "250", cwd=tmp_path)
-    assert "no column `evil`" in complaint("data", "head", hcpe_file, "--columns", "evil", cwd=tmp_path)
-
-
-def test_split_and_merge(tmp_path: Path, hcpe_file: Path, hcpe: pl.DataFrame) -> None:
-    pieces = output("data", "split", hcpe_file, "-o", "分割", "--rows", "100", cwd=tmp_path).splitlines()
-    assert [load_hcpe_df(tmp_path / piece).height for piece in pieces] == [100, 100, 50]
 def test_names_of_columns_stay_on_a_line(tmp_path: Path) -> None:
     save_generic_df(pl.DataFrame({"a\n\x1b[2J": [1], "全角\u3000空白": [2]}), tmp_path / "a.feather")
     shown = r"a\n\x1b[2J"
@@ -200,6 +190,16 @@ def test_a_column_is_shown_once(tmp_path: Path, hcpe_file: Path) -> None:
     assert f"cannot read {hcpe_file}: column 'eval' would be there 2 times" in message
 
 
+def test_head_of_nothing(tmp_path: Path, hcpe: pl.DataFrame, hcpe_file: Path) -> None:
+    save_hcpe_df(hcpe.clear(), tmp_path / "empty.feather")
+    assert output("data", "head", "empty.feather", cwd=tmp_path) == "no rows\n"
+    assert "cannot show row 250" in complaint("data", "head", hcpe_file, "--offset", "250", cwd=tmp_path)
+    assert "no column `evil`" in complaint("data", "head", hcpe_file, "--columns", "evil", cwd=tmp_path)
+
+
+def test_split_and_merge(tmp_path: Path, hcpe_file: Path, hcpe: pl.DataFrame) -> None:
+    pieces = output("data", "split", hcpe_file, "-o", "分割", "--rows", "100", cwd=tmp_path).splitlines()
+    assert [load_hcpe_df(tmp_path / piece).height for piece in pieces] == [100, 100, 50]
     merged = output("data", "merge", *pieces, "-o", ".", "--rows", "500", "--prefix", "対局", cwd=tmp_path)
     assert Path(merged.strip()).name == "対局_chunk0000.feather"
     assert load_hcpe_df(tmp_path / merged.strip()).equals(hcpe)

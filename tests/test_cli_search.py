@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +11,10 @@ from command_line import complaint, output, run
 
 from maou.domain.data.rust_io import save_generic_df, save_hcpe_df, save_intermediate_df, save_stage1_df
 from maou.infra.utility.records import generate_hcpe_df, generate_intermediate_df, generate_stage1_df
+
+SearchIndex = pytest.importorskip(
+    "maou._rust.maou_index", reason="the extension is not built: `cargo xtask build`"
+).SearchIndex
 
 
 @pytest.fixture
@@ -76,37 +81,100 @@ def test_what_cannot_be_searched(tmp_path: Path, files: list[str]) -> None:
     assert "is intermediate, which has no index; say which to take: --type hcpe|" in message
     assert found(output("data", "search", "c.feather", "--type", "stage1", "--prefix", "", cwd=tmp_path))
     assert "name the index alone" in complaint("data", "search", "a.maouidx", *files, "--id", "1", cwd=tmp_path)
-    for usage in (["--eval", "5"], ["--eval", "a:b"], ["--id", "1", "--prefix", "1"], []):
-        assert run("data", "search", *files, *usage, cwd=tmp_path).returncode == 2
+    for usage in (["--eval", "5"], ["--eval", "a:b"], ["--id", "1", "--prefix", "1"], [], ["--eval", f"{10**20}:"]):
+        result = run("data", "search", *files, *usage, cwd=tmp_path)
+        assert (result.returncode, "Traceback" in result.stderr) == (2, False)
+
+
+@pytest.mark.parametrize("what", ["--eval=:", "--prefix=game"])
+def test_numbers_may_be_as_large_as_they_are_counted(what: str, tmp_path: Path, files: list[str]) -> None:
+    most = str((1 << 63) - 1)
+    assert found(output("data", "search", *files, what, "--offset", "9", "--limit", most, cwd=tmp_path))
+    message = complaint("data", "search", *files, what, "--offset", most, "--limit", most, cwd=tmp_path)
+    assert "no record from 9,223,372,036,854,775,807 on" in message
 
 
 def test_an_index_has_a_name_and_a_size(tmp_path: Path, files: list[str]) -> None:
     assert run("data", "index", *files, "-o", "a.idx", cwd=tmp_path).returncode == 2
-    assert run("data", "index", *files, "-o", "a.maouidx", "--memory", "lots", cwd=tmp_path).returncode == 2
+    for memory in ("lots", "99999999999T"):
+        assert run("data", "index", *files, "-o", "a.maouidx", "--memory", memory, cwd=tmp_path).returncode == 2
 
 
 def test_an_index_file_finds_what_its_files_have(tmp_path: Path, files: list[str], hcpe: pl.DataFrame) -> None:
     printed = output("data", "index", *files, "-o", "索引.maouidx", "--memory", "64MiB", cwd=tmp_path)
     assert printed.startswith("索引.maouidx: 300 records of 2 files, ")
     search = ["data", "search", "索引.maouidx"]
-    assert found(output(*search, "--id", hcpe["id"][7], cwd=tmp_path)) == [["a.feather", "7"]]
-    by_files = output("data", "search", *files, "--eval", "0:500", "--show", cwd=tmp_path)
+    # It is searched from any directory.
+    absolute = [str(tmp_path / name) for name in files]
+    assert found(output(*search, "--id", hcpe["id"][7], cwd=tmp_path)) == [[absolute[0], "7"]]
+    by_files = output("data", "search", *absolute, "--eval", "0:500", "--show", cwd=tmp_path)
     assert output(*search, "--eval", "0:500", "--show", cwd=tmp_path) == by_files
-    by_files = output("data", "search", *files, "--prefix", "other", cwd=tmp_path)
+    by_files = output("data", "search", *absolute, "--prefix", "other", cwd=tmp_path)
     assert output(*search, "--prefix", "other", cwd=tmp_path) == by_files
+
+
+def test_an_index_is_searched_from_another_directory(tmp_path: Path, files: list[str], hcpe: pl.DataFrame) -> None:
+    # Its directory is made, and there are other files of the names where it is searched.
+    output("data", "index", *files, "-o", "in/dices/a.maouidx", cwd=tmp_path)
+    (tmp_path / "in" / "a.feather").write_bytes((tmp_path / "b.feather").read_bytes())
+    search = ["data", "search", "dices/a.maouidx", "--id", hcpe["id"][7]]
+    assert found(output(*search, cwd=tmp_path / "in")) == [[str(tmp_path / "a.feather"), "7"]]
 
 
 def test_a_stale_index_says_how_to_bring_it_up_to_date(tmp_path: Path, files: list[str]) -> None:
     output("data", "index", *files, "-o", "a.maouidx", cwd=tmp_path)
     save_hcpe_df(generate_hcpe_df(10), tmp_path / "a.feather")
     message = complaint("data", "search", "a.maouidx", "--id", "game0.csa_1", cwd=tmp_path)
-    assert message.endswith("bring it up to date: maou data index a.feather b.feather -o a.maouidx\n")
+    absolute = shlex.join(str(tmp_path / name) for name in files)
+    again = f"maou data index --type hcpe {absolute} -o a.maouidx\n"
+    assert message == f"maou: cannot search a.maouidx: its files have changed since; bring it up to date: {again}"
     assert "60 records of 2 files" in output("data", "index", *files, "-o", "a.maouidx", cwd=tmp_path)
-    assert found(output("data", "search", "a.maouidx", "--id", "game0.csa_1", cwd=tmp_path)) == [["a.feather", "1"]]
+    rows = found(output("data", "search", "a.maouidx", "--id", "game0.csa_1", cwd=tmp_path))
+    assert rows == [[str(tmp_path / "a.feather"), "1"]]
+
+
+def test_an_index_says_which_file_is_not_there(tmp_path: Path, files: list[str]) -> None:
+    output("data", "index", *files, "-o", "a.maouidx", cwd=tmp_path)
+    a, b = (tmp_path / name for name in files)
+    a.unlink()
+    message = complaint("data", "search", "a.maouidx", "--id", "1", cwd=tmp_path)
+    again = f"maou data index --type hcpe {shlex.quote(str(b))} -o a.maouidx\n"
+    assert message == (
+        f"maou: cannot search a.maouidx: {a} is not there; put it back, or make the index without it: {again}"
+    )
+    b.unlink()
+    message = complaint("data", "search", "a.maouidx", "--id", "1", cwd=tmp_path)
+    assert f"{a} is not there, nor is 1 other; put it back, or make another index\n" in message
+
+
+def test_an_index_of_relative_names_says_so(tmp_path: Path, files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    SearchIndex(files, "hcpe").build_from_files("a.maouidx")
+    (tmp_path / "in").mkdir()
+    message = complaint("data", "search", "../a.maouidx", "--id", "1", cwd=tmp_path / "in")
+    assert "a.feather is not there, nor is 1 other (its files are named from the directory where it was" in message
+
+
+def test_urls_are_neither_indexed_nor_searched(tmp_path: Path, files: list[str]) -> None:
+    url = "https://host/a.feather"
+    for command in (["index", *files, url, "-o", "a.maouidx"], ["search", f"{url}?sig=SECRET", "--id", "1"]):
+        message = complaint("data", *command, cwd=tmp_path)
+        assert message.startswith(f"maou: cannot index or search {url}: only local files can be")
+    message = complaint("data", "index", *files, "-o", "s3://bucket/a.maouidx", cwd=tmp_path)
+    assert message.startswith("maou: cannot write s3://bucket/a.maouidx: give a local path")
+    assert sorted(path.name for path in tmp_path.iterdir()) == files
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
+def test_the_index_is_named_and_not_what_is_beside_it(tmp_path: Path, files: list[str]) -> None:
+    message = complaint("data", "index", *files, "-o", "/proc/a.maouidx", cwd=tmp_path)
+    assert message.startswith("maou: cannot write /proc/a.maouidx: No such file or directory")
 
 
 def test_an_index_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "bad.maouidx").write_bytes(b"no index")
-    assert "cannot open bad.maouidx: " in complaint("data", "search", "bad.maouidx", "--id", "1", cwd=tmp_path)
+    assert "cannot open the index bad.maouidx: " in complaint(
+        "data", "search", "bad.maouidx", "--id", "1", cwd=tmp_path
+    )
     message = complaint("data", "search", "none.maouidx", "--id", "1", cwd=tmp_path)
     assert "cannot open none.maouidx: No such file or directory" in message

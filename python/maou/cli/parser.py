@@ -12,6 +12,9 @@ DEFAULT_ROWS = 500_000
 KINDS = ("hcpe", "preprocessing", "stage1", "stage2")
 """What an index can be made of."""
 
+LARGEST = (1 << 63) - 1
+"""What the extension counts in has 64 bits."""
+
 _VALUES_WITH_A_DASH = ("--id", "--prefix", "--eval")
 
 _SIZES = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
@@ -195,8 +198,7 @@ def _positive(text: str) -> int:
 
 def _natural(text: str) -> int:
     digits = text.replace("_", "").replace(",", "")
-    # Rows are counted in 64 bits.
-    if not digits.isdecimal() or int(digits) >= 1 << 63:
+    if not digits.isdecimal() or int(digits) > LARGEST:
         raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}")
     return int(digits)
 
@@ -213,8 +215,8 @@ def _range(text: str) -> tuple[int | None, int | None]:
     try:
         bounds = int(low) if low else None, int(high) if high else None
     except ValueError:
-        colon = ""
-    if not colon:
+        bounds, colon = (None, None), ""
+    if not colon or any(bound is not None and not -LARGEST <= bound <= LARGEST for bound in bounds):
         raise argparse.ArgumentTypeError(f"must be MIN:MAX, as -100:100, got {text!r}")
     return bounds
 
@@ -223,7 +225,7 @@ def _size(text: str) -> int:
     unit = text.lstrip("0123456789")
     digits = text.removesuffix(unit) if unit else text
     exponent = _SIZES.get(unit.upper().removesuffix("B").removesuffix("I"))
-    if not digits or exponent is None:
+    if not digits or exponent is None or int(digits) << exponent > LARGEST:
         raise argparse.ArgumentTypeError(f"must be a size, as 512M or 2G, got {text!r}")
     return int(digits) << exponent
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maou.cli import files
@@ -11,7 +13,9 @@ from maou.cli.errors import CommandError, explained
 from maou.cli.kinds import guess_kind
 from maou.cli.parser import KINDS
 from maou.cli.progress import watched
+from maou.cli.shown import shown
 from maou.cli.table import count
+from maou.domain.data.paths import is_url
 from maou.domain.data.rust_io import check_rust_backend
 
 if TYPE_CHECKING:
@@ -25,8 +29,19 @@ def new_index(paths: Sequence[str], kind: str) -> SearchIndex:
     return _search_index()(paths, kind)
 
 
+def check_local(paths: Sequence[str]) -> None:
+    """Refuse URLs."""
+    for path in paths:
+        if is_url(path):
+            raise CommandError(
+                f"cannot index or search {shown(path)}: only local files can be; copy it here with "
+                "maou.infra.storage.download"
+            )
+
+
 def find_index(paths: Sequence[str], kind: str | None) -> SearchIndex:
     """Open the index that is named, or make one of the files in memory."""
+    check_local(paths)
     if any(path.endswith(INDEX_SUFFIX) for path in paths):
         return _opened(paths)
     kind = kind or index_kind(paths)
@@ -39,7 +54,7 @@ def find_index(paths: Sequence[str], kind: str | None) -> SearchIndex:
 def index_kind(paths: Sequence[str]) -> str:
     """Kind of the records of the first file, for the rest to agree with."""
     with explained("read", paths[0]):
-        kind = guess_kind(files.schema(paths[0]))
+        kind = guess_kind(watched(f"reading {paths[0]}", lambda _: files.schema(paths[0])))
     if kind not in KINDS:
         found = "not known" if kind == "other" else f"{kind}, which has no index"
         raise CommandError(
@@ -54,12 +69,37 @@ def _opened(paths: Sequence[str]) -> SearchIndex:
     (path,) = paths
     with explained("open", path):
         index = _search_index().open(path)
-        if index.is_stale():
-            again = shlex.join([*map(str, index.file_paths()), "-o", path])
-            raise CommandError(
-                f"cannot search {path}: its files have changed since; bring it up to date: maou data index {again}"
-            )
+        is_stale = index.is_stale()
+    if is_stale:
+        raise CommandError(f"cannot search {path}: {_staleness(index, path)}")
     return index
+
+
+def _staleness(index: SearchIndex, path: str) -> str:
+    """What has become of the files of an index, and what helps."""
+    names = index.file_paths()
+    gone = [name for name in names if not Path(name).exists()]
+    there = [name for name in names if name not in gone]
+    again = shlex.join(["maou", "data", "index", "--type", _kind(index), *there, "-o", path])
+    # The API takes names as they are.
+    hint = (
+        ""
+        if all(Path(name).is_absolute() for name in names)
+        else " (its files are named from the directory where it was made)"
+    )
+    if not gone:
+        return f"its files have changed since{hint}; bring it up to date: {again}"
+    rest = len(gone) - 1
+    more = f", nor {'is' if rest == 1 else 'are'} {count(rest, 'other')}" if rest else ""
+    without = f"the index without it: {again}" if there else "another index"
+    return f"{gone[0]} is not there{more}{hint}; put it back, or make {without}"
+
+
+def _kind(index: SearchIndex) -> str:
+    # Nothing else of it says so.
+    found = re.search(r"array_type='(\w+)'", repr(index))
+    assert found
+    return found[1]
 
 
 def _search_index() -> type[SearchIndex]:

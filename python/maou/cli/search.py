@@ -12,8 +12,10 @@ import polars as pl
 from maou.cli import files
 from maou.cli.cells import rows_table
 from maou.cli.errors import CommandError, explained
+from maou.cli.parser import LARGEST
 from maou.cli.progress import watched
 from maou.cli.records_index import find_index
+from maou.cli.shown import printable
 from maou.cli.table import count, table
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(f"no record {missing}{found.wanted}; {count(index.total_records(), 'record')} searched")
     print(_records(found.places) if options.show else _places(found))
     total = "" if found.total is None else f" of {found.total:,}"
-    print(f"\n{len(found.places):,}{total} {found.wanted}")
+    print(f"\n{len(found.places):,}{total} {printable(found.wanted)}")
     return 0
 
 
@@ -58,7 +60,8 @@ def _search(index: SearchIndex, options: argparse.Namespace) -> Found:
         place = index.search_by_id(options.id)
         return Found([place] if place else [], f"with the id {options.id}")
     if options.prefix is not None:
-        ids = index.search_id_prefix(options.prefix, options.offset + options.limit)[options.offset :]
+        end = min(options.offset + options.limit, LARGEST)
+        ids = index.search_id_prefix(options.prefix, end)[options.offset :]
         places = [place for id in ids if (place := index.search_by_id(id))]
         return Found(places, f"with ids that begin with {options.prefix}", ids=ids)
     low, high = options.eval
@@ -84,7 +87,9 @@ def _records(places: Sequence[Place]) -> str:
         frame = pl.concat([records[place] for place in places], how="diagonal_relaxed")
     except pl.exceptions.PolarsError as error:
         raise CommandError("cannot show records of different columns together; leave out --show") from error
-    return rows_table(frame, [("file", [file for file, _ in places]), ("row", [str(row) for _, row in places])])
+    names = sorted({file for file, _ in places})
+    with explained("show", ", ".join(names)):
+        return rows_table(frame, [("file", [file for file, _ in places]), ("row", [str(row) for _, row in places])])
 
 
 def _read(places: Sequence[Place]) -> dict[Place, pl.DataFrame]:
