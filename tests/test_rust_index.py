@@ -49,6 +49,7 @@ def test_ids_are_found_in_every_file(tmp_path: Path) -> None:
     index = built(files)
     assert index.total_records() == 500
     assert index.file_paths() == files
+    assert index.array_type == "hcpe"
     for file, frame in zip(files, frames, strict=True):
         for row, record in enumerate(frame["id"]):
             assert index.search_by_id(record) == (file, row)

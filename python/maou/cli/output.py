@@ -61,7 +61,7 @@ def make_parent(target: str) -> None:
 
 @contextmanager
 def naming(target: str) -> Iterator[None]:
-    """Have what the system says of hidden files beside `target` be said of `target`: nobody knows the others."""
+    """Have what the system says of `target`, and of hidden files beside it that nobody knows, be said of `target`."""
     destination = Path(os.path.realpath(target))
     hidden = (f".{destination.name[:40]}", ".maouidx")
     try:
@@ -69,6 +69,7 @@ def naming(target: str) -> Iterator[None]:
     except OSError as error:
         name = error.filename if isinstance(error.filename, (str, bytes)) else ""
         place = Path(os.path.realpath(os.fsdecode(name)))
-        if place.parent != destination.parent or not place.name.startswith(hidden):
+        is_hidden = place.parent == destination.parent and place.name.startswith(hidden)
+        if place != destination and not is_hidden:
             raise
         raise of_system("write", target, OSError(error.errno, error.strerror, target)) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,37 +68,19 @@ def _opened(paths: Sequence[str]) -> SearchIndex:
     (path,) = paths
     with explained("open", path):
         index = _search_index().open(path)
-        is_stale = index.is_stale()
-    if is_stale:
-        raise CommandError(f"cannot search {path}: {_staleness(index, path)}")
+        reason = index.stale_reason()
+    if reason:
+        raise CommandError(f"cannot search {path}: {reason}; {_cure(index, path)}")
     return index
 
 
-def _staleness(index: SearchIndex, path: str) -> str:
-    """What has become of the files of an index, and what helps."""
+def _cure(index: SearchIndex, path: str) -> str:
     names = index.file_paths()
-    gone = [name for name in names if not Path(name).exists()]
-    there = [name for name in names if name not in gone]
-    again = shlex.join(["maou", "data", "index", "--type", _kind(index), *there, "-o", path])
-    # The API takes names as they are.
-    hint = (
-        ""
-        if all(Path(name).is_absolute() for name in names)
-        else " (its files are named from the directory where it was made)"
-    )
-    if not gone:
-        return f"its files have changed since{hint}; bring it up to date: {again}"
-    rest = len(gone) - 1
-    more = f", nor {'is' if rest == 1 else 'are'} {count(rest, 'other')}" if rest else ""
-    without = f"the index without it: {again}" if there else "another index"
-    return f"{gone[0]} is not there{more}{hint}; put it back, or make {without}"
-
-
-def _kind(index: SearchIndex) -> str:
-    # Nothing else of it says so.
-    found = re.search(r"array_type='(\w+)'", repr(index))
-    assert found
-    return found[1]
+    there = [name for name in names if Path(name).exists()]
+    again = shlex.join(["maou", "data", "index", "--type", index.array_type, *there, "-o", path])
+    if len(there) == len(names):
+        return f"bring it up to date: {again}"
+    return f"put it back, or make {f'the index without it: {again}' if there else 'another index'}"
 
 
 def _search_index() -> type[SearchIndex]:

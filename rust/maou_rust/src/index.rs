@@ -176,6 +176,12 @@ impl SearchIndex {
         self.index.file_paths().iter().map(|path| path.as_os_str()).collect()
     }
 
+    /// The kind of the records: hcpe, preprocessing, stage1 or stage2.
+    #[getter]
+    fn array_type(&self) -> String {
+        self.index.array_type().to_string()
+    }
+
     fn __repr__(&self) -> String {
         format!(
             "SearchIndex(array_type='{}', files={}, records={})",
