@@ -19,6 +19,7 @@
 //! | `wrapper` | `bench wrapper`: what it costs to stand between cargo and the compiler |
 //! | `prediction` | `bench prediction`: how far off predictions were |
 //! | `foreign` | `bench foreign`: programs that nobody has prepared for this |
+//! | `scheduler` | `bench scheduler`: machines that are not at hand |
 //! | `own`, `options`, `figures` | what these have in common |
 //! | `facts` | the machine that it was measured on |
 //! | `summary`, `table` | runs as figures, figures as Markdown |

@@ -103,11 +103,12 @@ cargo, maturin, pip install, uv sync. Ends with COMMAND's exit status. docs/gove
                 [--cage SIZE] [--seed S] [--test-command T] [--timeout M] [--fresh]\n       \
                 cargo xtask bench wrapper [FILE] [--crates N] [--links N] [--repeat N] [--tool-path DIR]\n       \
                 cargo xtask bench prediction EVENTS.jsonl… [--ledger FILE]\n       \
-                cargo xtask bench foreign [FILE] --crates NAME@VERSION[:SIZE],… [--jobs N] [--timeout M] [--fresh]",
+                cargo xtask bench foreign [FILE] --crates NAME@VERSION[:SIZE],… [--jobs N] [--timeout M] [--fresh]\n       \
+                cargo xtask bench scheduler [FILE]",
         text: "\
 Each tool builds from nothing in memory cgroups. Takes hours, and root or a delegated cgroup. FILE (default:
 target/xtask/bench/results.json) has every run; the same command goes on there.
-  --profiles P,…  `lazy` is dev with Polars' lazy engine (default: dev)
+  --profiles P,…  `lazy` is dev with Polars' lazy engine (default: dev; of seed: dev,release,mem-opt)
   --cages SIZE,…  limits without swap, and `none` (default: 1G,none)
   --jobs N,…      (default: 2)
   --tools T,…     ours, cargo, cargo-j1, mbx, kache (default: all)
@@ -134,7 +135,8 @@ well. Linux. Takes hours; FILE (default: target/xtask/bench/chaos.json) has ever
   --links N       crates that need one another in a row (default: 60)
 `bench prediction` compares what units took with what they were predicted to take.
 `bench foreign` installs programs of crates.io, with cargo alone and governed, in a cage of SIZE, or one that it chooses
-around the largest unit (default for --jobs: 8; FILE: target/xtask/bench/foreign.json).",
+around the largest unit (default for --jobs: 8; FILE: target/xtask/bench/foreign.json).
+`bench scheduler` builds on simulated machines, and times decisions.",
     },
     Page {
         name: "clean",
