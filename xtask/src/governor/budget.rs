@@ -9,6 +9,8 @@ pub(crate) struct Budget {
     pub(crate) headroom: u64,
     /// What others hold of the memory that decides.
     pub(crate) foreign: u64,
+    /// What there is beyond `headroom` that the user's own limit keeps us from taking: others may have it.
+    pub(crate) spare: u64,
 }
 
 const MIB: u64 = 1 << 20;
@@ -24,7 +26,8 @@ pub(crate) fn budget(snapshot: &Snapshot, own: u64, asked: Option<u64>) -> Budge
     let reserve = (snapshot.limit / RESERVE_SHARE).clamp(RESERVE_LEAST, RESERVE_MOST);
     let by_machine = if snapshot.constraint == Constraint::Unknown { u64::MAX } else { room.saturating_sub(reserve) };
     let by_user = asked.map_or(u64::MAX, |asked| asked.saturating_sub(own));
-    Budget { headroom: by_machine.min(by_user), foreign: held.saturating_sub(own) }
+    let headroom = by_machine.min(by_user);
+    Budget { headroom, foreign: held.saturating_sub(own), spare: by_machine - headroom }
 }
 
 /// The memory that can be had, and what is held of it.
@@ -81,5 +84,14 @@ mod tests {
     fn a_system_that_tells_nothing_holds_nothing_back() {
         assert_eq!(budget(&Snapshot::unknown(), 1, None).headroom, u64::MAX);
         assert_eq!(budget(&Snapshot::unknown(), MIB, Some(3 * MIB)).headroom, 2 * MIB);
+    }
+
+    #[test]
+    fn what_the_users_limit_leaves_is_there_for_others() {
+        let machine = caged(1000 * MIB, 100 * MIB, 0);
+        let by_machine = budget(&machine, 50 * MIB, None);
+        assert_eq!(by_machine.spare, 0);
+        let by_user = budget(&machine, 50 * MIB, Some(250 * MIB));
+        assert_eq!((by_user.headroom, by_user.spare), (200 * MIB, by_machine.headroom - 200 * MIB));
     }
 }

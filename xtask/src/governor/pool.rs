@@ -56,6 +56,8 @@ const FIELDS: usize = 6;
 impl Pool {
     /// `group` names the memory that decides: builds with another one are not counted.
     pub(crate) fn join(folder: &Path, group: &str) -> std::io::Result<Self> {
+        // Between opening and locking it would look as if its owner had died.
+        let _turn = take_turn(folder);
         let own = folder.join(format!("{}.claim", std::process::id()));
         let file = OpenOptions::new().create(true).truncate(true).read(true).write(true).open(&own)?;
         file.try_lock().map_err(std::io::Error::other)?;
@@ -64,8 +66,7 @@ impl Pool {
 
     /// Waits for the others' decisions, which take microseconds.
     pub(crate) fn turn(&self) -> Turn {
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(self.folder.join("lock")).ok();
-        Turn { _lock: lock.filter(|lock| lock.lock().is_ok()) }
+        take_turn(&self.folder)
     }
 
     /// What the others have said, for a machine of `slots` processors.
@@ -101,6 +102,11 @@ impl Pool {
         file.read_to_string(&mut text).ok()?;
         Claim::parse(text.split(';').next()?, &self.group)
     }
+}
+
+fn take_turn(folder: &Path) -> Turn {
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("lock")).ok();
+    Turn { _lock: lock.filter(|lock| lock.lock().is_ok()) }
 }
 
 impl Drop for Pool {

@@ -283,6 +283,11 @@ impl Scheduler {
         Some(self.waiting.get(reserved.ticket)?.prediction.peak)
     }
 
+    /// The unit that waits for memory before all others.
+    pub(crate) fn first_in_line(&self) -> Option<Ticket> {
+        self.reservation.map(|reserved| reserved.ticket)
+    }
+
     /// Processors in use: one for each running unit, and the tokens that are not idle.
     pub(crate) fn slots_used(&self) -> usize {
         self.running.iter().map(|running| 1 + running.tokens - running.idle_tokens).sum()

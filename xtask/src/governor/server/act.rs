@@ -107,7 +107,7 @@ impl Server {
             attempt.more_codegen_units.then_some(MOST_UNITS).filter(|most| visitor.codegen_units < *most);
         let path = tokens.as_ref().map(|tokens| tokens.path().to_string_lossy().into_owned()).unwrap_or_default();
         visitor.attempt = attempt;
-        visitor.run = Some(Run { started: now, tokens, ..Run::default() });
+        visitor.run = Some(Run { started: now, tokens, codegen_units, ..Run::default() });
         visitor.tell(&FromGovernor::Start(Start { tokens: path, codegen_units, frugal: attempt.frugal }));
         let event = events::Event::Started {
             ticket,

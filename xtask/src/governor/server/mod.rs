@@ -74,6 +74,8 @@ struct Server {
     ledger: Ledger,
     pool: Option<Pool>,
     claim: Claim,
+    /// The unit that the claim's wish is for.
+    claimed_for: Option<Ticket>,
     share: Share,
     offers: Option<Jobserver>,
     log: Log,
@@ -136,6 +138,7 @@ impl Server {
             sampled: sampling::State::new(machine),
             visitors: HashMap::new(),
             claim: Claim::default(),
+            claimed_for: None,
             share: Share { slots: options.slots, reserved: 0, headroom: None, behind_others: false },
             log: Log::open(&options.events),
             options,
@@ -232,12 +235,14 @@ impl Server {
     fn hear_of_others(&mut self, now: f64, before: &Event) -> Vec<Action> {
         let Some(pool) = &self.pool else { return Vec::new() };
         let others = pool.neighbours(&self.claim, self.options.slots);
+        let spare = self.sampled.spare;
         let share = Share {
             slots: others.slots,
-            reserved: others.reserved,
+            // What they are promised comes out of the machine, and not out of what `--memory` leaves us.
+            reserved: others.reserved.saturating_sub(spare),
             // The scheduler adds what an ended unit held to what the last sample found.
             headroom: (others.builds > 0 && !matches!(before, Event::Ended { .. })).then(|| self.read_headroom()),
-            behind_others: others.before_us,
+            behind_others: others.before_us && others.reserved >= spare,
         };
         if std::mem::replace(&mut self.share, share) == share {
             return Vec::new();
@@ -247,9 +252,11 @@ impl Server {
 
     fn say_claim(&mut self) {
         let wanted = self.scheduler.wanted().unwrap_or(0);
+        let first = std::mem::replace(&mut self.claimed_for, self.scheduler.first_in_line());
         let since = if wanted == 0 {
             0
-        } else if self.claim.wanted == 0 {
+        } else if self.claim.wanted == 0 || first != self.claimed_for {
+            // Each unit waits for itself: else who has run short first would be before all others to the end.
             milliseconds_since_1970()
         } else {
             self.claim.wanted_since

@@ -17,6 +17,8 @@ pub(super) struct State {
     pub(super) ticks: u64,
     pub(super) headroom: u64,
     pub(super) foreign: u64,
+    /// What other builds may take without taking it from us.
+    pub(super) spare: u64,
     /// Of the build's whole tree.
     anon: u64,
     pub(super) scripts: usize,
@@ -46,6 +48,7 @@ impl State {
             ticks: 0,
             headroom: 0,
             foreign: 0,
+            spare: 0,
             anon: 0,
             scripts: 0,
             script_cpu_s: HashMap::new(),
@@ -128,6 +131,7 @@ impl Server {
         let found = budget(&self.sampled.machine, tree.anon, self.options.memory);
         self.sampled.headroom = found.headroom;
         self.sampled.foreign = found.foreign;
+        self.sampled.spare = found.spare;
         self.sampled.anon = tree.anon;
         let sample = scheduler::Sample {
             headroom: found.headroom,

@@ -36,6 +36,8 @@ pub(super) struct Run {
     pub(super) started: f64,
     pub(super) compiler: Option<u32>,
     pub(super) tokens: Option<Jobserver>,
+    /// In place of what cargo asked for, where it is.
+    pub(super) codegen_units: Option<u32>,
     /// Tokens that it was given.
     pub(super) given: usize,
     pub(super) metadata: Option<f64>,
@@ -115,8 +117,11 @@ impl Visitor {
         }
         // What it would have taken, had it not been told to be frugal.
         let peak = if self.attempt.frugal { run.peak / 100 * FRUGAL_PERCENT } else { run.peak };
+        // What was compiled in another way says nothing of this one.
+        let mut identity = self.unit.identity.clone();
+        identity.codegen_units = run.codegen_units.unwrap_or(identity.codegen_units);
         Some(Measurement {
-            identity: self.unit.identity.clone(),
+            identity,
             needs: Vec::new(),
             source_kib: self.source_kib,
             input_kib: self.input_kib,
