@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::json;
 
+use crate::build;
 use crate::flags::CleanFlags;
 use crate::memory::human;
 use crate::outcome::Outcome;
@@ -18,6 +19,7 @@ const CACHES: [&str; 4] = [".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypo
 const CACHEDIR_TAG: &str = "CACHEDIR.TAG";
 
 pub(crate) fn run(places: &Places, flags: &CleanFlags) -> anyhow::Result<Outcome> {
+    let _no_builds = build::keep_builds_away(&places.own_files())?;
     let doomed = if flags.all { everything(places) } else { build_output(places) };
     let mut freed = 0;
     let mut removed = Vec::new();

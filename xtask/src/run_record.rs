@@ -115,7 +115,7 @@ impl RunFolder {
         std::fs::create_dir_all(&path).with_context(|| {
             format!("cannot write to {}; make it writable, or point CARGO_TARGET_DIR somewhere else", path.display())
         })?;
-        remove_old_runs(&runs);
+        remove_old_runs(&runs, &path);
         Ok(RunFolder { path })
     }
 
@@ -155,8 +155,12 @@ pub(crate) fn heaviest(units: &[UnitPeak]) -> Vec<Heavy> {
 
 /// A fingerprint of `Cargo.lock` and the manifests: what decides how heavy a cold build is.
 pub(crate) fn lock_hash(root: &Path) -> String {
-    let files = ["Cargo.lock", "Cargo.toml", "rust-toolchain.toml"];
-    fnv::hex(files.into_iter().flat_map(|name| std::fs::read(root.join(name)).unwrap_or_default()))
+    let mut files = ["Cargo.lock", "Cargo.toml", "rust-toolchain.toml"].map(|name| root.join(name)).to_vec();
+    let members = std::fs::read_dir(root.join("rust")).into_iter().flatten().flatten();
+    // Features of dependencies stand there.
+    files.extend(members.map(|member| member.path().join("Cargo.toml")));
+    files.sort();
+    fnv::hex(files.into_iter().flat_map(|path| std::fs::read(path).unwrap_or_default()))
 }
 
 /// Writes beside the target and renames: a reader sees the old text or the new, never a part.
@@ -222,14 +226,22 @@ fn from_json(value: &Value) -> Option<BuildRecord> {
     })
 }
 
-fn remove_old_runs(runs: &Path) {
+/// Keeps `own` whatever the clock says, and those that are written to: one that runs writes ten times a second.
+fn remove_old_runs(runs: &Path, own: &Path) {
     let Ok(entries) = std::fs::read_dir(runs) else { return };
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    let others = entries.flatten().map(|entry| entry.path()).filter(|path| path != own);
+    let mut paths: Vec<(SystemTime, PathBuf)> = others.map(|path| (last_written(&path), path)).collect();
     paths.sort();
-    let surplus = paths.len().saturating_sub(RUNS_KEPT);
-    for path in &paths[..surplus] {
+    let surplus = (paths.len() + 1).saturating_sub(RUNS_KEPT);
+    for (_, path) in &paths[..surplus] {
         let _ = std::fs::remove_dir_all(path);
     }
+}
+
+fn last_written(run: &Path) -> SystemTime {
+    let files = std::fs::read_dir(run).into_iter().flatten().flatten().map(|entry| entry.path());
+    let times = files.chain([run.to_path_buf()]).filter_map(|path| path.metadata().ok()?.modified().ok());
+    times.max().unwrap_or(UNIX_EPOCH)
 }
 
 /// UTC as `20261123-001122`. The date from days since 1970 by the proleptic Gregorian calendar; source: Howard Hinnant,
@@ -325,5 +337,24 @@ mod tests {
     fn dates_are_dates() {
         assert_eq!(timestamp(UNIX_EPOCH), "19700101-000000");
         assert_eq!(timestamp(UNIX_EPOCH + Duration::from_secs(951_827_696)), "20000229-123456");
+    }
+
+    #[test]
+    fn old_runs_go_but_not_this_one_nor_one_that_is_written_to() {
+        let folder = crate::env::temporary_folder().join(format!("xtask-runs-{}", std::process::id()));
+        // By their names they are of the future: the clock was set back.
+        let runs = folder.join("runs");
+        for number in 0..RUNS_KEPT {
+            std::fs::create_dir_all(runs.join(format!("2999{number:04}-000000-1"))).expect("writable");
+        }
+        let busy = runs.join("20000101-000000-1");
+        std::fs::create_dir(&busy).expect("writable");
+        std::fs::write(busy.join("events.jsonl"), "").expect("writable");
+        let later = SystemTime::now() + Duration::from_secs(60);
+        File::open(busy.join("events.jsonl")).and_then(|file| file.set_modified(later)).expect("ours");
+        let own = RunFolder::create(&folder).expect("writable");
+        assert!(own.path.is_dir() && busy.is_dir());
+        assert_eq!(std::fs::read_dir(&runs).expect("there").count(), RUNS_KEPT);
+        std::fs::remove_dir_all(folder).expect("ours");
     }
 }

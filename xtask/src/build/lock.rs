@@ -15,11 +15,12 @@ pub(crate) struct BuildLock {
     _file: File,
 }
 
+const NAME: &str = "build.lock";
 const POLL: Duration = Duration::from_millis(200);
 
 impl BuildLock {
     pub(crate) fn take(folder: &Path, say: &mut dyn FnMut(&str)) -> anyhow::Result<Self> {
-        let path = folder.join("build.lock");
+        let path = folder.join(NAME);
         let open = || {
             std::fs::create_dir_all(folder)?;
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)
@@ -32,6 +33,18 @@ impl BuildLock {
         let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
         Ok(BuildLock { _file: file })
     }
+}
+
+/// Keeps builds away while what they made is removed; refuses while one runs. Nothing to hold where nothing was built.
+pub(crate) fn keep_builds_away(folder: &Path) -> anyhow::Result<Option<File>> {
+    let Ok(mut file) = OpenOptions::new().read(true).write(true).open(folder.join(NAME)) else { return Ok(None) };
+    if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+        bail!(
+            "a build runs in this checkout (process {}): wait for its end, or end it, and run this again",
+            owner(&mut file)
+        );
+    }
+    Ok(Some(file))
 }
 
 fn wait_for(file: &mut File, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {

@@ -22,6 +22,7 @@ use crate::workspace::Workspace;
 
 pub(crate) use diagnose::explain_end;
 pub(crate) use environment::{Change, harmless_environment};
+pub(crate) use lock::keep_builds_away;
 pub(crate) use plan::{least_memory, plan_jobs};
 pub(crate) use rerun::persist;
 use session::{Session, Step};

@@ -70,12 +70,20 @@ fn linker_line(text: &str, triple: &str) -> Option<String> {
     let mut applies = false;
     for line in text.lines().map(str::trim) {
         if let Some(table) = line.strip_prefix('[') {
-            applies = table.starts_with("target.") && (table.contains(triple) || table.contains("cfg("));
+            applies = table.starts_with("target.") && (table.contains(triple) || is_of(table, triple));
         } else if applies && line.split('=').next().is_some_and(|key| key.trim() == "linker") {
-            return Some(line.split('"').nth(1)?.to_owned());
+            return Some(line.split(['"', '\'']).nth(1)?.to_owned());
         }
     }
     None
+}
+
+/// Whether `cfg(…)` of a table speaks of the system of `triple`, as far as that can be seen without reading it all.
+fn is_of(table: &str, triple: &str) -> bool {
+    let systems = [("windows", "windows"), ("linux", "linux"), ("apple", "macos")];
+    let system = systems.iter().find(|(part, _)| triple.contains(part)).map_or("unix", |(_, system)| *system);
+    let names_it = table.contains(system) || (system != "windows" && table.contains("unix"));
+    table.contains("cfg(") && !table.contains("not(") && names_it
 }
 
 /// NAME of `-fuse-ld=NAME`.
@@ -108,6 +116,13 @@ mod tests {
     fn a_configured_linker_that_is_missing_is_named_with_its_file() {
         assert_eq!(linker_line(CONFIG, "x86_64-unknown-linux-gnu").as_deref(), Some("clang"));
         assert_eq!(linker_line(CONFIG, "aarch64-unknown-linux-gnu"), None);
+        let windows = "[target.'cfg(windows)']\nlinker = 'lld-link'\n";
+        assert_eq!(linker_line(windows, "x86_64-unknown-linux-gnu"), None);
+        assert_eq!(linker_line(windows, "x86_64-pc-windows-msvc").as_deref(), Some("lld-link"));
+        assert_eq!(
+            linker_line(&windows.replace("windows", "unix"), "aarch64-apple-darwin").as_deref(),
+            Some("lld-link")
+        );
         let linker = Linker {
             configured: Some((".cargo/config.toml".into(), "clang".into())),
             configured_is_there: Some(false),

@@ -36,6 +36,21 @@ fn ctrl_c_twice_is_at_once() {
 }
 
 #[test]
+fn what_a_build_makes_is_not_removed_below_it() {
+    let checkout = Checkout::new();
+    let child = hanging_build(&checkout);
+    for arguments in [&["clean"][..], &["clean", "--all"]] {
+        let ran = checkout.run(arguments);
+        ran.ended_with(1);
+        ran.says(&format!("a build runs in this checkout (process {})", child.id()));
+        assert!(checkout.root.join("target/debug").is_dir());
+    }
+    signal(&child, libc::SIGINT);
+    ended(child);
+    checkout.run(&["clean", "--all"]).ended_with(0);
+}
+
+#[test]
 fn a_second_build_waits_and_says_so() {
     let checkout = Checkout::new();
     let first = hanging_build(&checkout);
