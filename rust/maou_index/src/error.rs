@@ -75,6 +75,14 @@ impl Error {
         }
     }
 
+    /// What went wrong where an index file was opened.
+    pub(crate) fn open(error: maou_io::Error) -> Self {
+        match Self::read(error) {
+            Self::Data { path, problem } => Self::Index { path, problem },
+            other => other,
+        }
+    }
+
     /// What went wrong where an index file was put in its place.
     pub(crate) fn save(error: maou_io::Error) -> Self {
         match error {

@@ -14,7 +14,6 @@ mod index;
 #[cfg(feature = "lazy")]
 mod lazy;
 mod mock;
-mod regular;
 mod scanner;
 mod source;
 mod stale;

@@ -9,7 +9,6 @@ use std::time::UNIX_EPOCH;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
-use crate::regular;
 
 /// Bytes at the end of a file that tell it from another, at least.
 const TAIL: u64 = 4096;
@@ -53,7 +52,7 @@ impl Fingerprint {
     /// Of the file at `path`.
     pub(crate) fn of(path: &Path) -> Result<Self> {
         let io = |source| Error::io(path, source);
-        let mut file = regular::open(path, Error::data)?;
+        let mut file = maou_io::open_regular(path).map_err(Error::read)?;
         let metadata = file.metadata().map_err(io)?;
         let since = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let mut end = Vec::new();

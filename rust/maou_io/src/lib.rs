@@ -47,6 +47,7 @@ mod guard;
 mod merge;
 mod pieces;
 mod read;
+mod regular;
 mod split;
 #[cfg(test)]
 mod testing;
@@ -63,6 +64,7 @@ pub use merge::merge_feather_files;
 pub use read::{BatchReader, STEP_BYTES, check_values, concat, load_feather_batches, load_feather_file, load_record};
 pub use read::{ColumnDescription, Description, describe, type_name};
 pub use read::{data_ranges, footer_range, metadata_ranges, size_ranges};
+pub use regular::open_regular;
 pub use schema::RecordKind;
 pub use split::split_feather_file;
 pub use threads::{map as in_parallel, set_threads, threads};

@@ -6,7 +6,6 @@ use std::path::Path;
 use memmap2::Mmap;
 
 use crate::error::{Error, Result};
-use crate::regular;
 
 /// Made in this process, or mapped from a file.
 #[derive(Debug)]
@@ -17,7 +16,7 @@ pub(crate) enum Bytes {
 
 impl Bytes {
     pub(crate) fn map(path: &Path) -> Result<Self> {
-        let file = regular::open(path, Error::index)?;
+        let file = maou_io::open_regular(path).map_err(Error::open)?;
         // SAFETY: the bytes are read through this map only, and every read of them bears any content. An index file is
         // replaced by a rename and never changed in place, so the pages that are mapped stay. Whoever truncates one by
         // hand ends this process by a signal; the documentation of `SearchIndex` says so.

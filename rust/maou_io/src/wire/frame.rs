@@ -7,7 +7,7 @@
 //! Each length in a message is held against the bytes there are, so that a damaged file is an error and not an allocation
 //! failure, which would end the process.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,7 @@ use super::mapping;
 use super::message::limits;
 use super::realign::realign;
 use crate::error::{Error, Result};
+use crate::regular::open_regular;
 
 /// What precedes a message's length since Arrow 0.15. Before, there was the length alone.
 const CONTINUATION: [u8; 4] = [0xff; 4];
@@ -45,18 +46,9 @@ pub(crate) struct Frame {
 
 impl Source {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let failed = |error| Error::io("read", path, error);
-        // Before opening, which on a named pipe would wait for a writer. Of the length the open file is asked: what has the
-        // name may be replaced in between.
-        let metadata = fs::metadata(path).map_err(failed)?;
-        if metadata.is_dir() {
-            return Err(failed(io::ErrorKind::IsADirectory.into()));
-        }
-        if !metadata.is_file() {
-            return Err(Error::data(path, "it is no regular file"));
-        }
-        let file = File::open(path).map_err(failed)?;
-        let len = file.metadata().map_err(failed)?.len();
+        let file = open_regular(path)?;
+        // Of the open file: what has the name may be replaced meanwhile.
+        let len = file.metadata().map_err(|error| Error::io("read", path, error))?.len();
         Ok(Self { path: path.to_owned(), file, len, mapping: None })
     }
 
@@ -239,6 +231,7 @@ fn read_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()>
 
 #[cfg(all(test, unix))]
 mod tests {
+    use std::fs;
     use std::thread;
 
     use super::*;
