@@ -62,7 +62,10 @@ def explained(action: str, path: str) -> Iterator[None]:
     except BaseException as error:
         if not _is_of_polars(error):
             raise
-        raise CommandError(f"cannot {action} {name}: Polars cannot do it: {_first_line(error)}") from error
+        # Not above, for the sake of --help: it imports Polars.
+        from maou.domain.data.frames import first_line
+
+        raise CommandError(f"cannot {action} {name}: Polars cannot do it: {first_line(error)}") from error
 
 
 def of_system(action: str, path: str, error: OSError) -> CommandError:
@@ -91,11 +94,6 @@ def _is_of_polars(error: BaseException) -> bool:
     # Not imported here, for the sake of --help. A panic is no `Exception`.
     polars = sys.modules.get("polars")
     return polars is not None and isinstance(error, (polars.exceptions.PolarsError, polars.exceptions.PanicException))
-
-
-def _first_line(error: BaseException) -> str:
-    # Behind it are hints for those who program.
-    return str(error).strip().partition("\n")[0]
 
 
 def _fix(error: OSError, place: str) -> str:

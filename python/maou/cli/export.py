@@ -85,9 +85,9 @@ def _write_parquet(source: _Source, part: Path) -> None:
     try:
         frames.sink_parquet(part, row_group_size=rows)
     except pl.exceptions.PolarsError as error:
-        if source.error is not None:
-            raise source.error from error
-        raise ValueError(str(error).partition("\n")[0]) from error
+        if source.error is None:
+            raise
+        raise source.error from error
 
 
 def _selected(schema: dict[str, pl.DataType], columns: Sequence[str] | None, source: str) -> dict[str, pl.DataType]:

@@ -30,9 +30,12 @@ def to_frame(batch: RecordBatch, path: str) -> pl.DataFrame:
     try:
         return pl.DataFrame(batch)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        # Further lines are hints for those who call Polars.
-        problem = str(error).strip().partition("\n")[0]
-        raise ValueError(f"{path}: Polars does not take its columns: {problem}; {_FIX}") from error
+        raise ValueError(f"{path}: Polars does not take its columns: {first_line(error)}; {_FIX}") from error
+
+
+def first_line(error: BaseException) -> str:
+    """What Polars says, without the lines behind it: hints for those who call it."""
+    return str(error).strip().partition("\n")[0]
 
 
 def _check_names(batch: RecordBatch, path: str) -> None:
