@@ -4,23 +4,30 @@ use std::path::{Path, PathBuf};
 
 use crate::env;
 
-/// A text as it stands in a file, and the folder that relative paths in that file are of.
+/// A text as it stands in a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Setting {
+    /// With its table, as `build.target-dir`.
+    pub(crate) key: String,
     /// Empty: the file switches off what another one, farther away, switches on.
     pub(crate) text: String,
-    folder: PathBuf,
+    pub(crate) file: PathBuf,
 }
 
 impl Setting {
     pub(crate) fn path(&self) -> PathBuf {
-        self.folder.join(&self.text)
+        self.folder().join(&self.text)
     }
 
     /// One without a folder in its name is looked up on PATH.
     #[cfg(unix)]
     pub(crate) fn program(&self) -> PathBuf {
-        program(&self.text, &self.folder)
+        program(&self.text, self.folder())
+    }
+
+    /// What relative paths in the file are of: where its `.cargo` is.
+    fn folder(&self) -> &Path {
+        self.file.ancestors().nth(2).unwrap_or(&self.file)
     }
 }
 
@@ -30,37 +37,38 @@ pub(crate) fn program(text: &str, folder: &Path) -> PathBuf {
     if text.contains(std::path::is_separator) { folder.join(text) } else { PathBuf::from(text) }
 }
 
-/// What is said of `key`, as `build.target-dir`, for a cargo that runs in `folder`: the nearest file counts.
+/// What is said of `key` for a cargo that runs in `folder`.
 pub(crate) fn setting(folder: &Path, key: &str) -> Option<Setting> {
-    let mut places: Vec<PathBuf> = folder.ancestors().map(|folder| folder.join(".cargo")).collect();
-    places.extend(env::path(env::CARGO_HOME).or_else(|| Some(env::path(env::HOME)?.join(".cargo"))));
-    places.iter().find_map(|place| {
-        let text = in_files(place, key)?;
-        Some(Setting { text, folder: place.parent()?.to_path_buf() })
+    settings(folder).find(|setting| setting.key == key)
+}
+
+/// All that a cargo that runs in `folder` is told, what counts first.
+pub(crate) fn settings(folder: &Path) -> impl Iterator<Item = Setting> {
+    let home = env::path(env::CARGO_HOME).or_else(|| Some(env::path(env::HOME)?.join(".cargo")));
+    let places = folder.ancestors().map(|folder| folder.join(".cargo")).chain(home);
+    // Where there are both, cargo takes the first.
+    let files = places.flat_map(|place| ["config", "config.toml"].map(|name| place.join(name)));
+    files.flat_map(|file| {
+        let pairs = std::fs::read_to_string(&file).map(|config| pairs(&config)).unwrap_or_default();
+        pairs.into_iter().map(move |(key, text)| Setting { key, text, file: file.clone() })
     })
 }
 
-fn in_files(place: &Path, key: &str) -> Option<String> {
-    // Where there are both, cargo takes the first.
-    ["config", "config.toml"].iter().find_map(|name| value(&std::fs::read_to_string(place.join(name)).ok()?, key))
-}
-
-/// `key = "…"` in its table, or `table.key = "…"` before any. A reader of all TOML would cost a dependency for lines that
-/// people write in one way.
-fn value(config: &str, key: &str) -> Option<String> {
+/// Each `key = "…"`, with its table. A reader of all TOML would cost a dependency for lines that people write in one way.
+fn pairs(config: &str) -> Vec<(String, String)> {
     let mut table = String::new();
+    let mut found = Vec::new();
     for line in config.lines().map(str::trim) {
         if let Some(name) = line.strip_prefix('[') {
-            table = name.split(']').next()?.trim().to_owned();
-            continue;
-        }
-        let Some((name, value)) = line.split_once('=') else { continue };
-        let full = if table.is_empty() { name.trim().to_owned() } else { format!("{table}.{}", name.trim()) };
-        if full == key {
-            return quoted(value.trim());
+            table = name.split(']').next().unwrap_or(name).trim().to_owned();
+        } else if let Some((name, value)) = line.split_once('=')
+            && let Some(text) = quoted(value.trim())
+        {
+            let name = name.trim();
+            found.push((if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") }, text));
         }
     }
-    None
+    found
 }
 
 /// What is between the quotes; a comment may stand behind them.
@@ -75,7 +83,8 @@ mod tests {
 
     #[test]
     fn the_line_is_found_in_both_spellings_and_nowhere_else() {
-        let wrapper = |config| value(config, "build.rustc-wrapper");
+        let wrapper =
+            |config| pairs(config).into_iter().find(|(key, _)| key == "build.rustc-wrapper").map(|(_, text)| text);
         assert_eq!(wrapper("[build]\njobs = 2\nrustc-wrapper = \"sccache\" # fast\n"), Some("sccache".into()));
         assert_eq!(wrapper("[build] # mine\nrustc-wrapper = 'a#b'"), Some("a#b".into()));
         assert_eq!(wrapper("build.rustc-wrapper = '/opt/s ccache'"), Some("/opt/s ccache".into()));

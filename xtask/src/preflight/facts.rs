@@ -11,7 +11,7 @@ use crate::flags::BuildFlags;
 use crate::memory::{self, Snapshot};
 use crate::python;
 use crate::workspace::Workspace;
-use crate::{env, proc};
+use crate::{cargo_config, env, proc};
 
 pub(super) struct Facts {
     pub(super) machine: Snapshot,
@@ -69,7 +69,7 @@ fn linker(shell: Option<&xshell::Shell>, root: &Path, triple: &str) -> Linker {
     let (variable, from_environment) = env::target_linker(triple);
     let configured = from_environment
         .map(|name| (variable, name))
-        .or_else(|| configs(root).iter().find_map(|path| super::linker::configured_in(path, triple)));
+        .or_else(|| super::linker::configured(cargo_config::settings(root), triple));
     let sysroot = shell.and_then(|shell| proc::read(shell, "rustc", &["--print", "sysroot"]));
     let bundled = sysroot.map(|path| PathBuf::from(path).join("lib/rustlib").join(triple).join("bin/gcc-ld"));
     let found = |name: &str| proc::find_on_path(OsStr::new(name)).is_some();
@@ -83,12 +83,6 @@ fn linker(shell: Option<&xshell::Shell>, root: &Path, triple: &str) -> Linker {
             .and_then(|flags| super::linker::asked_in_flags(&flags))
             .map(|name| (name.clone(), found(&format!("ld.{name}")) || found(&name))),
     }
-}
-
-/// Cargo's configuration files that apply in the checkout, the closest first.
-fn configs(root: &Path) -> Vec<PathBuf> {
-    let home = env::path(env::CARGO_HOME).or_else(|| env::path(env::HOME).map(|home| home.join(".cargo")));
-    root.ancestors().map(|folder| folder.join(".cargo")).chain(home).map(|folder| folder.join("config.toml")).collect()
 }
 
 fn python_facts(root: &Path) -> PythonFacts {

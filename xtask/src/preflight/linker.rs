@@ -1,8 +1,7 @@
 //! The linker that will be used, and the C compiler that drives it and builds zstd.
 
-use std::path::Path;
-
 use super::Finding;
+use crate::cargo_config::Setting;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Linker {
@@ -59,23 +58,15 @@ fn c_compiler(linker: &Linker) -> Finding {
     }
 }
 
-/// `linker = "NAME"` of a `[target.TRIPLE]` or `[target.'cfg(…)']` table in a cargo configuration file.
-pub(super) fn configured_in(path: &Path, triple: &str) -> Option<(String, String)> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let name = linker_line(&text, triple)?;
-    Some((path.display().to_string(), name))
+/// The first `linker = "NAME"` of a `[target.TRIPLE]` or `[target.'cfg(…)']` table: in which file, and NAME.
+pub(super) fn configured(mut settings: impl Iterator<Item = Setting>, triple: &str) -> Option<(String, String)> {
+    let setting = settings.find(|setting| is_linker(&setting.key, triple))?;
+    Some((setting.file.display().to_string(), setting.text))
 }
 
-fn linker_line(text: &str, triple: &str) -> Option<String> {
-    let mut applies = false;
-    for line in text.lines().map(str::trim) {
-        if let Some(table) = line.strip_prefix('[') {
-            applies = table.starts_with("target.") && (table.contains(triple) || is_of(table, triple));
-        } else if applies && line.split('=').next().is_some_and(|key| key.trim() == "linker") {
-            return Some(line.split(['"', '\'']).nth(1)?.to_owned());
-        }
-    }
-    None
+fn is_linker(key: &str, triple: &str) -> bool {
+    let table = key.strip_prefix("target.").and_then(|key| key.strip_suffix(".linker"));
+    table.is_some_and(|table| table.contains(triple) || is_of(table, triple))
 }
 
 /// Whether `cfg(…)` of a table speaks of the system of `triple`, as far as that can be seen without reading it all.
@@ -97,8 +88,6 @@ mod tests {
     use super::*;
     use crate::preflight::Verdict;
 
-    const CONFIG: &str = "[alias]\nx = \"y\"\n[target.x86_64-unknown-linux-gnu]\nlinker = \"clang\"\n";
-
     fn usual() -> Linker {
         Linker { rust_lld: true, c_compiler: Some("cc".into()), others: vec!["ld".into()], ..Linker::default() }
     }
@@ -114,20 +103,19 @@ mod tests {
 
     #[test]
     fn a_configured_linker_that_is_missing_is_named_with_its_file() {
-        assert_eq!(linker_line(CONFIG, "x86_64-unknown-linux-gnu").as_deref(), Some("clang"));
-        assert_eq!(linker_line(CONFIG, "aarch64-unknown-linux-gnu"), None);
-        let windows = "[target.'cfg(windows)']\nlinker = 'lld-link'\n";
-        assert_eq!(linker_line(windows, "x86_64-unknown-linux-gnu"), None);
-        assert_eq!(linker_line(windows, "x86_64-pc-windows-msvc").as_deref(), Some("lld-link"));
-        assert_eq!(
-            linker_line(&windows.replace("windows", "unix"), "aarch64-apple-darwin").as_deref(),
-            Some("lld-link")
-        );
-        let linker = Linker {
-            configured: Some((".cargo/config.toml".into(), "clang".into())),
-            configured_is_there: Some(false),
-            ..usual()
+        let setting =
+            |key: &str, text: &str| Setting { key: key.into(), text: text.into(), file: ".cargo/config.toml".into() };
+        let found = |table: &str, triple: &str| {
+            let settings = [setting("alias.linker", "no"), setting(&format!("target.{table}.linker"), "clang")];
+            configured(settings.into_iter(), triple)
         };
+        let clang = Some((".cargo/config.toml".to_owned(), "clang".to_owned()));
+        assert_eq!(found("x86_64-unknown-linux-gnu", "x86_64-unknown-linux-gnu"), clang);
+        assert_eq!(found("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"), None);
+        assert_eq!(found("'cfg(windows)'", "x86_64-unknown-linux-gnu"), None);
+        assert_eq!(found("'cfg(windows)'", "x86_64-pc-windows-msvc"), clang);
+        assert_eq!(found("'cfg(unix)'", "aarch64-apple-darwin"), clang);
+        let linker = Linker { configured: clang, configured_is_there: Some(false), ..usual() };
         let finding = which(&linker);
         assert_eq!(finding.verdict, Verdict::Failure);
         assert!(finding.message.contains("clang") && finding.message.contains(".cargo/config.toml"));
