@@ -200,6 +200,13 @@ pub(crate) fn catch_signals() {
     os::catch_signals();
 }
 
+/// Has `handler` hear of Ctrl-C, SIGTERM and SIGHUP instead of dying of them, but for those that are ignored. It must be
+/// async-signal-safe.
+#[cfg(unix)]
+pub(crate) fn on_signals(handler: extern "C" fn(libc::c_int)) {
+    os::on_signals(handler);
+}
+
 /// Whether the user, or the terminal, wants us to stop.
 pub(crate) fn interrupted() -> bool {
     interrupts() > 0
@@ -269,20 +276,25 @@ mod os {
         }
     }
 
-    pub(super) fn catch_signals() {
-        extern "C" fn count(_signal: libc::c_int) {
-            super::SIGNALS.fetch_add(1, Ordering::Relaxed);
-        }
+    pub(super) fn on_signals(handler: extern "C" fn(libc::c_int)) {
         for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-            // SAFETY: the handler does one atomic addition, which is async-signal-safe.
+            // SAFETY: signal takes an integer and a function of this signature.
             unsafe {
-                let before = libc::signal(signal, count as *const () as libc::sighandler_t);
+                let before = libc::signal(signal, handler as *const () as libc::sighandler_t);
                 if before == libc::SIG_IGN {
                     // `nohup`, or a shell's background job: whoever started us wants this signal ignored.
                     libc::signal(signal, libc::SIG_IGN);
                 }
             }
         }
+    }
+
+    pub(super) fn catch_signals() {
+        extern "C" fn count(_signal: libc::c_int) {
+            super::SIGNALS.fetch_add(1, Ordering::Relaxed);
+        }
+        // It does one atomic addition, which is async-signal-safe.
+        on_signals(count);
         #[cfg(target_os = "linux")]
         // SAFETY: prctl with this option takes one integer; failure leaves us as we were.
         unsafe {

@@ -157,11 +157,13 @@ impl Governor {
 
 impl Drop for Governor {
     fn drop(&mut self) {
-        if !proc::interrupted() {
+        // Asked once: a signal between two answers would have it told both.
+        let interrupted = proc::interrupted();
+        if !interrupted {
             self.say("done");
         }
         let Some((mut group, mut stdin)) = self.process.take() else { return };
-        if proc::interrupted() {
+        if interrupted {
             // As if we had been killed: it ends whatever is left of what we started.
             drop(stdin.take());
         }

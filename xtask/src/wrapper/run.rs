@@ -254,16 +254,8 @@ impl Interruption {
         extern "C" fn remember(signal: libc::c_int) {
             SIGNAL.store(signal, Ordering::Relaxed);
         }
-        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-            // SAFETY: the handler stores one integer, which is async-signal-safe.
-            unsafe {
-                let before = libc::signal(signal, remember as *const () as libc::sighandler_t);
-                if before == libc::SIG_IGN {
-                    // `nohup`: whoever started the build wants this signal ignored.
-                    libc::signal(signal, libc::SIG_IGN);
-                }
-            }
-        }
+        // It stores one integer, which is async-signal-safe.
+        proc::on_signals(remember);
         Interruption { parent: std::os::unix::process::parent_id() }
     }
 

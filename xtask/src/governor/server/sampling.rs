@@ -118,8 +118,7 @@ impl Server {
         let mut tree = self.sensor.tree(&roots);
         tree.anon += waiting_anon;
         if self.sampled.ticks.is_multiple_of(FULL_LOOK_TICKS) {
-            self.sampled.machine = self.sensor.snapshot();
-            self.sampled.count_kills();
+            self.recount_kills();
         } else {
             self.sensor.refresh(&mut self.sampled.machine);
         }
@@ -195,8 +194,7 @@ impl Server {
 
     /// Whether the kernel has counted a kill that no unit was found for yet.
     pub(super) fn claims_a_kill(&mut self) -> bool {
-        self.sampled.machine = self.sensor.snapshot();
-        self.sampled.count_kills();
+        self.recount_kills();
         let confirmed = self.sampled.unclaimed > 0;
         self.sampled.unclaimed = self.sampled.unclaimed.saturating_sub(1);
         confirmed
@@ -205,9 +203,13 @@ impl Server {
     /// Kills that the kernel has counted since this was asked last, and that were neither of units nor of decoys.
     pub(super) fn unexplained_kills(&mut self) -> u64 {
         self.sampled.no_units += self.decoys.refresh();
+        self.recount_kills();
+        std::mem::take(&mut self.sampled.unclaimed)
+    }
+
+    fn recount_kills(&mut self) {
         self.sampled.machine = self.sensor.snapshot();
         self.sampled.count_kills();
-        std::mem::take(&mut self.sampled.unclaimed)
     }
 
     fn unit_samples(&mut self, tree: &TreeSample) -> Vec<UnitSample> {
