@@ -1,7 +1,8 @@
 //! `govern -- COMMAND`: any command that runs cargo somewhere below it, under the governor.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
@@ -15,7 +16,7 @@ use crate::progress::clock;
 use crate::run_record::{self, Heavy, RunFolder};
 use crate::stream::{Watched, Watcher};
 use crate::terminal::say;
-use crate::workspace::Places;
+use crate::workspace::{self, Places};
 
 /// What may be said about a governed command.
 #[derive(Debug, Default, Clone)]
@@ -25,6 +26,13 @@ pub(crate) struct Options {
     /// `--jobs N`.
     pub(crate) jobs: Option<usize>,
     pub(crate) command: Vec<OsString>,
+}
+
+/// Runs commands that have our terminal, governed where that is possible.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    watcher: Watcher,
+    events: Option<PathBuf>,
 }
 
 /// Commands of cargo that go on where they were when they are run again.
@@ -37,33 +45,48 @@ pub(crate) fn run(places: &Places, options: &Options) -> anyhow::Result<Outcome>
     if !proc::is_on_path(program) {
         return Err(UsageError::new(format!("no program `{}` on PATH to govern", program.display())).into());
     }
-    let own_files = places.own_files();
-    let mut sensor = memory::sensor(memory::Sensing::best());
-    let machine = sensor.snapshot();
-    let cores = machine.whole_cores();
-    let mut watcher = Watcher::new(sensor, None, &places.target).silent();
-    let slots = options.jobs.map_or(cores, |jobs| jobs.min(cores));
-    let governed = RunFolder::create(&own_files).and_then(|folder| {
-        let (available, events) = (machine.available, folder.events());
-        watcher.govern(Wishes { slots, memory: options.memory, available, own_files, events: events.clone() })?;
-        Ok(events)
-    });
-    // The command is what is wanted: it runs whether we can write here or not.
-    let events = governed.inspect_err(|error| say!("note: this runs without a governor: {error:#}")).ok();
-    let watched = run_command(&mut watcher, options)?;
-    finish(&watched, events.as_deref())
+    let mut runner = Runner::start(&places.target, options.memory, options.jobs);
+    let make = || {
+        let mut command = proc::command(program);
+        command.args(&options.command[1..]);
+        command
+    };
+    let watched =
+        if is_repeatable(&options.command) { runner.run_on("govern", make)? } else { runner.run("govern", make())? };
+    finish(&watched, runner.events.as_deref())
 }
 
-fn run_command(watcher: &mut Watcher, options: &Options) -> anyhow::Result<Watched> {
-    let mut run = |killed: Option<String>| {
-        if let Some(why) = killed {
-            say!("note: {why}; running the command again, it goes on where it was");
-        }
-        let mut command = proc::command(&options.command[0]);
-        command.args(&options.command[1..]);
-        watcher.run_in_the_open("govern", command)
-    };
-    if is_repeatable(&options.command) { build::persist(run) } else { run(None) }
+impl Runner {
+    /// What is asked of it is run whether we can write in `target` or not.
+    pub(crate) fn start(target: &Path, memory: Option<u64>, jobs: Option<usize>) -> Self {
+        let mut sensor = memory::sensor(memory::Sensing::best());
+        let machine = sensor.snapshot();
+        let cores = machine.whole_cores();
+        let slots = jobs.map_or(cores, |jobs| jobs.min(cores));
+        let own_files = workspace::own_files(target);
+        let mut watcher = Watcher::new(sensor, None, target).silent();
+        let governed = RunFolder::create(&own_files).and_then(|folder| {
+            let (available, events) = (machine.available, folder.events());
+            watcher.govern(Wishes { slots, memory, available, own_files, events: events.clone() })?;
+            Ok(events)
+        });
+        let events = governed.inspect_err(|error| say!("note: this runs without a governor: {error:#}")).ok();
+        Runner { watcher, events }
+    }
+
+    /// Runs a command that goes on where it was when it is run again, which it is if something in it was killed.
+    pub(crate) fn run_on(&mut self, name: &str, make: impl Fn() -> Command) -> anyhow::Result<Watched> {
+        build::persist(|killed| {
+            if let Some(why) = killed {
+                say!("note: {why}; running the command again, it goes on where it was");
+            }
+            self.run(name, make())
+        })
+    }
+
+    fn run(&mut self, name: &str, command: Command) -> anyhow::Result<Watched> {
+        self.watcher.run_in_the_open(name, command)
+    }
 }
 
 /// Whether running it a second time does what one run would have done.

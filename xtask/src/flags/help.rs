@@ -61,15 +61,16 @@ hello() answers, no compiler warning about features or dtypes. Builds first when
     Page {
         name: "test",
         line: "run all tests: Rust, Python, doc tests, xtask's own",
-        usage: "[--offline] [-- PYTEST-ARGUMENTS]",
+        usage: "[--jobs N] [--memory SIZE] [--offline] [-- PYTEST-ARGUMENTS]",
         text: "\
-Sets up what is missing, builds the extension, then runs cargo test for each crate and pytest.
+Sets up what is missing, builds the extension, then runs cargo test for each crate and pytest. All that is compiled for it
+is governed, as by `build`.
 `cargo xtask test -- -k rust` passes `-k rust` to pytest.",
     },
     Page {
         name: "ci",
         line: "test, and formatting, clippy, ruff, mypy and stub checks",
-        usage: "[--offline]",
+        usage: "[--jobs N] [--memory SIZE] [--offline]",
         text: "What .ci/run calls. All steps are run, then it fails once, naming those that failed.",
     },
     Page {

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod cage;
+mod checks;
 mod death;
 mod features;
 mod governor;
