@@ -75,6 +75,18 @@ def test_gcs_missing_object_leaves_the_old_file(root: str, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_gcs_benchmark(root: str, tmp_path: Path) -> None:
+    from maou.infra.utility.benchmark_cloud import main
+
+    report = tmp_path / "report.json"
+    place = ["--server", os.environ["GOOGLE_BASE_URL"], "--bucket", root.rpartition("/")[0]]
+    assert main([*place, "--num-records", "500", "--rounds", "1", "--json", str(report)]) == 0
+    measured = json.loads(report.read_text())["measurements"]
+    assert [set(item["seconds"]) for item in measured] == [{"maou", "polars", "disk"}] * 2
+    with pytest.raises(SystemExit):
+        main([*place[:3], "az://container"])
+
+
 def test_gcs_frames(root: str, hcpe: pl.DataFrame) -> None:
     save_hcpe_df(hcpe, f"{root}/hcpe.feather")
     assert load_hcpe_df(f"{root}/hcpe.feather").equals(hcpe)
