@@ -9,6 +9,8 @@ pub(crate) struct Budget {
     pub(crate) headroom: u64,
     /// What others hold of the memory that decides.
     pub(crate) foreign: u64,
+    /// What `headroom` could become at most, whatever others give back: what the user's limit leaves.
+    pub(crate) most: u64,
     /// What there is beyond `headroom` that the user's own limit keeps us from taking: others may have it.
     pub(crate) spare: u64,
 }
@@ -27,7 +29,7 @@ pub(crate) fn budget(snapshot: &Snapshot, own: u64, asked: Option<u64>) -> Budge
     let by_machine = if snapshot.constraint == Constraint::Unknown { u64::MAX } else { room.saturating_sub(reserve) };
     let by_user = asked.map_or(u64::MAX, |asked| asked.saturating_sub(own));
     let headroom = by_machine.min(by_user);
-    Budget { headroom, foreign: held.saturating_sub(own), spare: by_machine - headroom }
+    Budget { headroom, foreign: held.saturating_sub(own), most: by_user, spare: by_machine - headroom }
 }
 
 /// The memory that can be had, and what is held of it.
@@ -90,8 +92,9 @@ mod tests {
     fn what_the_users_limit_leaves_is_there_for_others() {
         let machine = caged(1000 * MIB, 100 * MIB, 0);
         let by_machine = budget(&machine, 50 * MIB, None);
-        assert_eq!(by_machine.spare, 0);
+        assert_eq!((by_machine.spare, by_machine.most), (0, u64::MAX));
         let by_user = budget(&machine, 50 * MIB, Some(250 * MIB));
+        assert_eq!(by_user.most, 200 * MIB);
         assert_eq!((by_user.headroom, by_user.spare), (200 * MIB, by_machine.headroom - 200 * MIB));
     }
 }

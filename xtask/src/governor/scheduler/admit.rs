@@ -57,7 +57,7 @@ impl Scheduler {
             }
         }
         let waits_already = self.patience.is_tried();
-        if !self.patience.waits(need, self.machine.headroom, self.machine.foreign, now) {
+        if !self.patience.waits(need, &self.machine, now) {
             return false;
         }
         if !waits_already {

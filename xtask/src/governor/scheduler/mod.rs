@@ -100,6 +100,8 @@ pub(crate) struct Sample {
     pub(crate) headroom: u64,
     /// Used by what is not this build: when it falls, headroom rises.
     pub(crate) foreign: u64,
+    /// What headroom could become at most, whatever the others give back.
+    pub(crate) most: u64,
     /// Build scripts that run: cargo starts them without asking.
     pub(crate) scripts: usize,
     /// Tasks stand still for want of memory (pressure stall information).
@@ -196,6 +198,7 @@ pub(crate) struct Scheduler {
 struct Machine {
     headroom: u64,
     foreign: u64,
+    most: u64,
     share: Share,
     scripts: usize,
     stalled: bool,
@@ -217,6 +220,7 @@ impl Scheduler {
             machine: Machine {
                 headroom: u64::MAX,
                 foreign: 0,
+                most: u64::MAX,
                 share: Share { slots: slots.max(1), reserved: 0, headroom: None, behind_others: false },
                 scripts: 0,
                 stalled: false,
@@ -329,6 +333,7 @@ impl Scheduler {
         self.machine = Machine {
             headroom: sample.headroom,
             foreign: sample.foreign,
+            most: sample.most,
             share: self.machine.share,
             scripts: sample.scripts,
             stalled: sample.stalled,

@@ -1,6 +1,6 @@
 //! Kills: a unit that was killed is tried again in gentler ways, and memory that others hold is waited for a while.
 
-use super::{Action, Running, Scheduler};
+use super::{Action, Machine, Running, Scheduler};
 
 /// Kills after which a unit is given up, whoever the killer is.
 const MOST_KILLS: u32 = 10;
@@ -37,10 +37,11 @@ impl Patience {
 
     /// Whether `need` should wait, with nothing running: it does not fit now, it would if others gave back what they have
     /// taken since, which is not little, and it has not waited too long.
-    pub(super) fn waits(&mut self, need: u64, headroom: u64, foreign: u64, now: f64) -> bool {
-        let taken = self.taken(foreign);
+    pub(super) fn waits(&mut self, need: u64, machine: &Machine, now: f64) -> bool {
+        let taken = self.taken(machine.foreign);
         let is_much = taken >= need / MUCH;
-        if need <= headroom || need > headroom.saturating_add(taken) || !is_much {
+        let at_best = machine.headroom.saturating_add(taken).min(machine.most);
+        if need <= machine.headroom || need > at_best || !is_much {
             return false;
         }
         let (since, _) = *self.since.get_or_insert((now, now));

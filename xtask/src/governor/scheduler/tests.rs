@@ -17,6 +17,8 @@ struct Desk {
     scheduler: Scheduler,
     now: f64,
     foreign: u64,
+    /// What `--memory` leaves.
+    most: u64,
     slots: usize,
     scripts: usize,
     stalled: bool,
@@ -37,6 +39,7 @@ fn desk(slots: usize, headroom: u64) -> Desk {
         scheduler: Scheduler::new(slots),
         now: 0.0,
         foreign: 0,
+        most: u64::MAX / MB,
         slots,
         scripts: 0,
         stalled: false,
@@ -113,6 +116,7 @@ impl Desk {
         let sample = Sample {
             headroom,
             foreign: self.foreign * MB,
+            most: self.most * MB,
             scripts: self.scripts,
             stalled: self.stalled,
             units: units.iter().map(unit).collect(),

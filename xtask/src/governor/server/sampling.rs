@@ -135,6 +135,7 @@ impl Server {
         let sample = scheduler::Sample {
             headroom: found.headroom,
             foreign: found.foreign,
+            most: found.most,
             scripts: self.sampled.scripts,
             stalled: self.sampled.machine.psi.is_some_and(|psi| psi.full_avg10 > STALLED_PERCENT),
             units,

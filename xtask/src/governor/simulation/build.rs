@@ -238,6 +238,7 @@ impl<'a> Build<'a> {
         let sample = Sample {
             headroom: self.machine.memory.saturating_sub(self.memory() + self.others_hold + self.world.reserve),
             foreign: self.others_hold,
+            most: u64::MAX,
             scripts: 0,
             stalled: false,
             units: self.running.iter().map(unit_sample).collect(),

@@ -79,6 +79,14 @@ fn memory_that_others_took_is_waited_for() {
 }
 
 #[test]
+fn memory_that_others_took_is_not_waited_for_where_the_user_allows_too_little() {
+    let mut desk = hog();
+    desk.most = 450;
+    desk.sample(400, &[]);
+    assert_eq!(desk.offer(1, need(500)), ["start 1"]);
+}
+
+#[test]
 fn others_may_run_while_the_first_waits_for_memory() {
     let mut desk = hog();
     desk.offer(1, need(500).tail(50.0));
