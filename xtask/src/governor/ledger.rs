@@ -290,11 +290,11 @@ impl Habits {
         let shares = here.iter().filter_map(|(_, history)| history.thread_share());
         let seed_shares = seed.histories().filter_map(|(_, history)| history.thread_share());
         let thread_share = history::usual_thread_share(shares.chain(seed_shares).collect());
-        let ratios = here.iter().flat_map(|(_, history)| history.ratios(thread_share));
-        let from_seed = here.iter().filter_map(|(key, history)| history.ratio_to(&seed.history(key), thread_share));
+        let repeated = here.iter().flat_map(|(_, history)| history.misses(thread_share));
+        let from_seed = here.iter().filter_map(|(key, history)| history.miss(&seed.history(key), thread_share));
         Habits {
             thread_share,
-            margin: history::margin(ratios.collect(), MARGINS),
+            margin: history::margin(repeated.collect(), MARGINS),
             seed_margin: history::margin(from_seed.collect(), SEED_MARGINS),
         }
     }

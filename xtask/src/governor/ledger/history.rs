@@ -1,6 +1,7 @@
 //! What the runs of one unit say together, and how far such words were off so far.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use super::{Measurement, Ran};
 use crate::governor::prediction::Course;
@@ -8,6 +9,15 @@ use crate::governor::prediction::Course;
 /// The runs of one unit that still count, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct History<'a>(Vec<&'a Measurement>);
+
+/// How far one run was from what had been foretold of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Miss {
+    /// Bytes.
+    foretold: u64,
+    /// What it took, of that.
+    ratio: f64,
+}
 
 /// Completed runs that count. What was measured before them was another checkout, more often than not.
 const COMPLETED_KEPT: usize = 3;
@@ -22,9 +32,9 @@ const LATEST: f64 = 0.5;
 /// to a third more than one for polars-core, and the first of them weigh most.
 const USUAL_THREAD_SHARE: f64 = 0.05;
 /// Two runs are never quite alike: no pair of them makes threads free, nor worth a third of the crate.
-const THREAD_SHARES: std::ops::RangeInclusive<f64> = 0.005..=0.3;
+const THREAD_SHARES: RangeInclusive<f64> = 0.005..=0.3;
 
-/// Ratios below this many say little of the rarest one in twenty.
+/// Runs below this many say little of the rarest one in twenty.
 const FEW: usize = 8;
 /// What is added where nothing was measured twice yet.
 const USUAL_MARGIN: f64 = 0.1;
@@ -84,11 +94,11 @@ impl<'a> History<'a> {
         self.latest().map(|run| one_thread(run, thread_share))
     }
 
-    /// What the latest run took, of what `foretold` says. None where either has no completed run, or is light.
-    pub(super) fn ratio_to(&self, foretold: &History<'_>, thread_share: f64) -> Option<f64> {
+    /// How far the latest run was from what `foretold` says. None where either has no completed run, or is light.
+    pub(super) fn miss(&self, foretold: &History<'_>, thread_share: f64) -> Option<Miss> {
         let level = foretold.peak(thread_share, 0.0, 0.0);
         let latest = self.latest_peak(thread_share)?;
-        (foretold.is_completed() && level >= HEAVY).then(|| latest / level)
+        foretold.is_completed().then(|| Miss::of(latest, level))?
     }
 
     /// Of the latest run that has one.
@@ -110,18 +120,23 @@ impl<'a> History<'a> {
         share.is_finite().then(|| share.clamp(*THREAD_SHARES.start(), *THREAD_SHARES.end()))
     }
 
-    /// For each run but the first: what it took, of what those before it foretold.
-    pub(super) fn ratios(&self, thread_share: f64) -> Vec<f64> {
+    /// For each run but the first: how far it was from what those before it foretold.
+    pub(super) fn misses(&self, thread_share: f64) -> Vec<Miss> {
         let mut level = 0.0;
-        let mut ratios = Vec::new();
+        let mut misses = Vec::new();
         for run in self.completed() {
             let peak = one_thread(run, thread_share);
-            if level >= HEAVY {
-                ratios.push(peak / level);
-            }
+            misses.extend(Miss::of(peak, level));
             level = faded(level, peak);
         }
-        ratios
+        misses
+    }
+}
+
+impl Miss {
+    /// None where the unit is light.
+    fn of(peak: f64, foretold: f64) -> Option<Self> {
+        (foretold >= HEAVY).then(|| Miss { foretold: foretold as u64, ratio: peak / foretold })
     }
 }
 
@@ -157,11 +172,18 @@ pub(super) fn usual_thread_share(mut shares: Vec<f64>) -> f64 {
     shares.get(shares.len() / 2).copied().unwrap_or(USUAL_THREAD_SHARE)
 }
 
-/// What to add so that one in twenty is above it, within `bounds`.
-pub(super) fn margin(mut ratios: Vec<f64>, bounds: std::ops::RangeInclusive<f64>) -> f64 {
-    ratios.sort_by(f64::total_cmp);
-    let measured = ratios.get((ratios.len() * 95).div_ceil(100).saturating_sub(1)).map_or(0.0, |ratio| ratio - 1.0);
-    let margin = if ratios.len() < FEW { measured.max(USUAL_MARGIN) } else { measured };
+/// What to add so that a twentieth is above it, of the memory and not of the units: the light ones vary by much of the
+/// little that they take, and would keep a heavy one waiting for memory that neither of them needs.
+pub(super) fn margin(mut misses: Vec<Miss>, bounds: RangeInclusive<f64>) -> f64 {
+    misses.sort_by(|a, b| a.ratio.total_cmp(&b.ratio));
+    let all: u64 = misses.iter().map(|miss| miss.foretold).sum();
+    let mut below = 0;
+    let decisive = misses.iter().find(|miss| {
+        below += miss.foretold;
+        below * 20 >= all * 19
+    });
+    let measured = decisive.map_or(0.0, |miss| miss.ratio - 1.0);
+    let margin = if misses.len() < FEW { measured.max(USUAL_MARGIN) } else { measured };
     margin.clamp(*bounds.start(), *bounds.end())
 }
 
@@ -242,22 +264,39 @@ mod tests {
         assert_eq!(usual_thread_share(vec![]), 0.05);
     }
 
+    fn misses(ratios: impl IntoIterator<Item = f64>) -> Vec<Miss> {
+        ratios.into_iter().map(|ratio| Miss { foretold: 100 << 20, ratio }).collect()
+    }
+
     #[test]
     fn the_margin_is_what_was_measured() {
         let bounds = || 0.03..=0.15;
-        let steady: Vec<f64> = (0..20).map(|n| 1.0 + f64::from(n) / 400.0).collect();
-        assert!((margin(steady, bounds()) - 0.045).abs() < 1e-9, "the 19th of 20");
-        assert_eq!(margin(vec![1.0; 20], bounds()), 0.03);
-        assert_eq!(margin(vec![1.5; 20], bounds()), 0.15);
+        let steady = (0..20).map(|n| 1.0 + f64::from(n) / 400.0);
+        assert!((margin(misses(steady), bounds()) - 0.045).abs() < 1e-9, "the 19th of 20");
+        assert_eq!(margin(misses([1.0; 20]), bounds()), 0.03);
+        assert_eq!(margin(misses([1.5; 20]), bounds()), 0.15);
         assert_eq!(margin(vec![], bounds()), 0.1, "nothing measured twice");
-        assert_eq!(margin(vec![1.01; 3], bounds()), 0.1, "too few to say that it is steady");
-        assert_eq!(margin(vec![1.13; 3], bounds()), 1.13 - 1.0, "enough to say that it is not");
-        let runs = [done(100), done(110), done(105), done(20)];
-        let ratios = History::of(&runs[..3].iter().collect::<Vec<_>>()).ratios(0.05);
+        assert_eq!(margin(misses([1.01; 3]), bounds()), 0.1, "too few to say that it is steady");
+        assert_eq!(margin(misses([1.13; 3]), bounds()), 1.13 - 1.0, "enough to say that it is not");
+    }
+
+    #[test]
+    fn light_units_that_vary_say_little_of_heavy_ones() {
+        let of = |count: usize, mib: u64, ratio| vec![Miss { foretold: mib << 20, ratio }; count];
+        let heavy = || of(10, 300, 1.04);
+        let with = |others: Vec<Miss>| margin([heavy(), others].concat(), 0.0..=1.0);
+        assert!((with(of(2, 70, 1.6)) - 0.04).abs() < 1e-9, "two of twelve, and a twentieth of the memory");
+        assert!((with(of(6, 70, 1.6)) - 0.6).abs() < 1e-9, "more than a twentieth");
+        assert!((with(of(1, 300, 1.2)) - 0.2).abs() < 1e-9, "a heavy one counts");
+    }
+
+    #[test]
+    fn each_run_is_held_against_those_before_it() {
+        let of = |runs: &[Measurement]| History::of(&runs.iter().collect::<Vec<_>>()).misses(0.05);
+        let ratios: Vec<f64> = of(&[done(100), done(110), done(105)]).iter().map(|miss| miss.ratio).collect();
         assert_eq!(ratios.len(), 2);
         assert!((ratios[0] - 1.1).abs() < 1e-9 && (ratios[1] - 105.0 / 110.0).abs() < 1e-9, "{ratios:?}");
-        let light = [done(10), done(20)];
-        assert!(History::of(&light.iter().collect::<Vec<_>>()).ratios(0.05).is_empty());
+        assert!(of(&[done(10), done(20)]).is_empty(), "light");
     }
 
     #[test]
