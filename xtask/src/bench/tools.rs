@@ -7,7 +7,7 @@
 //! govern as they do on a first build, and nothing can come out of the cache. Everything else stays as they have it.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
@@ -138,12 +138,13 @@ pub(super) fn find_all(options: &BuildBench, folders: &Folders) -> anyhow::Resul
 
 /// Has everything that the builds need in the registry, so that none of them waits for a network.
 pub(super) fn fetch(root: &Path) -> anyhow::Result<()> {
-    let fetch = |arguments: &[&str]| -> anyhow::Result<bool> {
+    let fetch = |arguments: &[&str], stderr: Stdio| -> anyhow::Result<bool> {
         let mut command = proc::cargo();
         command.current_dir(root).args(["fetch", "--locked", "--quiet"]).args(arguments);
-        Ok(command.stdin(std::process::Stdio::null()).status().context("cannot start cargo")?.success())
+        Ok(command.stdin(Stdio::null()).stderr(stderr).status().context("cannot start cargo")?.success())
     };
-    if fetch(&["--offline"])? || fetch(&[])? {
+    // The first one only finds out whether a network is needed.
+    if fetch(&["--offline"], Stdio::null())? || fetch(&[], Stdio::inherit())? {
         return Ok(());
     }
     bail!("cargo fetch --locked failed, and the builds run offline: mend what it says above")
