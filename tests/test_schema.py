@@ -1,21 +1,19 @@
-"""Schemas, dtypes, empty frames, validation and conversion to numpy; none of it needs the extension."""
+"""Schemas, dtypes, empty frames and conversion to numpy; none of it needs the extension."""
 
 from __future__ import annotations
 
-import pickle
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import date
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from of_record import generated, of
 
 from maou.domain.data import schema
 from maou.domain.data.schema import MOVE_LABELS_NUM, SchemaValidationError
-from maou.infra.utility import records
 
 RECORDS = ("hcpe", "preprocessing", "intermediate", "stage1", "stage2")
 CONVERTED = ("hcpe", "preprocessing", "stage1", "stage2")
@@ -105,20 +103,6 @@ ARRAY_COLUMNS: dict[str, dict[str, tuple[Any, tuple[int, ...]]]] = {
     "stage1": {**BOARD_ARRAYS, "reachableSquares": (pl.UInt8, (9, 9))},
     "stage2": {**BOARD_ARRAYS, "legalMovesLabel": (pl.UInt8, (1496,))},
 }
-
-
-def of(template: str, record: str) -> Callable[..., Any]:
-    function: Callable[..., Any] = getattr(schema, template.format(record))
-    return function
-
-
-def generated(record: str, rows: int) -> pl.DataFrame:
-    frame: pl.DataFrame = getattr(records, f"generate_{record}_df")(rows, seed=1)
-    return frame
-
-
-def lists(values: list[Any], dtype: Any = pl.UInt8) -> pl.Series:
-    return pl.Series(values, dtype=pl.List(dtype))
 
 
 def test_move_labels_num() -> None:
@@ -245,138 +229,6 @@ def test_ids_up_to_the_width_are_kept_and_longer_ones_refused() -> None:
     with pytest.raises(SchemaValidationError) as caught:
         schema.convert_hcpe_df_to_numpy(frame.with_columns(id=pl.Series(["a", "b" * 129])))
     assert (caught.value.column, caught.value.found) == ("id", "129 in row 1")
-
-
-BROKEN: dict[str, tuple[str, Callable[[pl.DataFrame], pl.DataFrame], str, str, str]] = {
-    "missing column": ("stage1", lambda df: df.drop("id"), "id", "UInt64", "no such column"),
-    "foreign column": (
-        "stage1",
-        lambda df: df.with_columns(note=pl.lit("x")),
-        "note",
-        "no such column in stage 1 records",
-        "String",
-    ),
-    "other type": (
-        "stage1",
-        lambda df: df.with_columns(pl.col("id").cast(pl.String)),
-        "id",
-        "UInt64",
-        "String",
-    ),
-    "null": (
-        "preprocessing",
-        lambda df: df.with_columns(resultValue=pl.Series([None, 0.5, None], dtype=pl.Float32)),
-        "resultValue",
-        "no nulls",
-        "2 nulls",
-    ),
-    "short list": (
-        "stage1",
-        lambda df: df.with_columns(piecesInHand=lists([[0] * 14, [0] * 13, [0] * 14])),
-        "piecesInHand",
-        "lists of 14",
-        "a list of 13 in row 1",
-    ),
-    "empty list": (
-        "stage2",
-        lambda df: df.with_columns(legalMovesLabel=lists([[0] * 1496, [0] * 1496, []])),
-        "legalMovesLabel",
-        "lists of 1496",
-        "a list of 0 in row 2",
-    ),
-    "lengths that add up": (
-        "stage1",
-        lambda df: df.with_columns(piecesInHand=lists([[0] * 14, [0] * 13, [0] * 15])),
-        "piecesInHand",
-        "lists of 14",
-        "a list of 13 in row 1",
-    ),
-    "short board": (
-        "stage1",
-        lambda df: df.with_columns(boardIdPositions=lists([[[0] * 9] * 9, [[0] * 9] * 9, [[0] * 9] * 8], HAND)),
-        "boardIdPositions",
-        "lists of 9x9",
-        "a list of 8 in row 2",
-    ),
-    "ragged board": (
-        "stage1",
-        lambda df: df.with_columns(
-            reachableSquares=lists([[[0] * 9] * 9, [[0] * 9] * 7 + [[0] * 8, [0] * 10], [[0] * 9] * 9], HAND)
-        ),
-        "reachableSquares",
-        "lists of 9x9",
-        "a list of 8 in row 1",
-    ),
-    "null list": (
-        "stage1",
-        lambda df: df.with_columns(piecesInHand=lists([[0] * 14, None, [0] * 14])),
-        "piecesInHand",
-        "no nulls",
-        "1 null",
-    ),
-    "null in a list": (
-        "stage1",
-        lambda df: df.with_columns(piecesInHand=lists([[0] * 14, [0] * 13 + [None], [0] * 14])),
-        "piecesInHand",
-        "no nulls inside lists",
-        "1 null",
-    ),
-    "null rank": (
-        "stage1",
-        lambda df: df.with_columns(
-            boardIdPositions=lists([[[0] * 9] * 9, [[0] * 9] * 8 + [None], [[0] * 9] * 9], HAND)
-        ),
-        "boardIdPositions",
-        "lists of 9x9",
-        "1 null",
-    ),
-    "array of another shape": (
-        "stage1",
-        lambda df: df.with_columns(piecesInHand=pl.Series(np.zeros((3, 15), np.uint8))),
-        "piecesInHand",
-        "List(UInt8) of 14",
-        "Array(UInt8, shape=(15,))",
-    ),
-    "short position": (
-        "hcpe",
-        lambda df: df.with_columns(hcp=pl.Series([bytes(32), None, bytes(31)])),
-        "hcp",
-        "values of 32 bytes",
-        "31 in row 2",
-    ),
-    "one rating": (
-        "hcpe",
-        lambda df: df.with_columns(ratings=lists([[], None, [1500]], pl.UInt16)),
-        "ratings",
-        "lists of 2 or none",
-        "a list of 1 in row 2",
-    ),
-    "null rating": (
-        "hcpe",
-        lambda df: df.with_columns(ratings=lists([[], [1500, None], None], pl.UInt16)),
-        "ratings",
-        "no nulls inside lists",
-        "1 null",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BROKEN)
-@pytest.mark.parametrize("check", ["validate_{}_df", "convert_{}_df_to_numpy"])
-def test_a_broken_frame_names_column_expected_and_found(case: str, check: str) -> None:
-    record, damage, column, expected, found = BROKEN[case]
-    with pytest.raises(SchemaValidationError) as caught:
-        of(check, record)(damage(generated(record, 3)))
-    error = caught.value
-    assert (error.column, error.expected, error.found) == (column, expected, found)
-    assert str(error) == f"column {column!r}: expected {expected}, found {found}"
-
-
-def test_the_error_is_a_value_error_and_survives_pickling() -> None:
-    error = pickle.loads(pickle.dumps(SchemaValidationError("id", "UInt64", "Int64")))
-    assert isinstance(error, SchemaValidationError)
-    assert issubclass(SchemaValidationError, ValueError)
-    assert (error.column, error.expected, error.found) == ("id", "UInt64", "Int64")
 
 
 def test_schemas_import_without_the_extension() -> None:
