@@ -81,6 +81,8 @@ struct Habits {
     margin: f64,
     /// The same for units that were measured on another machine.
     seed_margin: f64,
+    /// Processor time that units take here, of what they took there.
+    seed_pace: f64,
 }
 
 /// The runs that tell what to expect of a unit: its own or those of a relative.
@@ -90,15 +92,18 @@ struct Found<'a> {
     history: History<'a>,
     basis: Basis,
     margin: f64,
+    /// Of its peak.
     scale: f64,
+    /// Of its time.
+    pace: f64,
 }
 
 /// What [`Ledger::export`] wrote on the machine of reference.
 const SEED: &str = include_str!("seed-ledger.jsonl");
 
 const MARGINS: RangeInclusive<f64> = 0.03..=0.15;
-/// Another machine has another allocator's arenas, page size and linker.
-const SEED_MARGINS: RangeInclusive<f64> = 0.05..=0.25;
+/// Another machine has another allocator's arenas, page size and linker: there may be more to it.
+const SEED_MARGINS: RangeInclusive<f64> = 0.03..=0.25;
 /// New rows after which habits are looked at again: so many, and this part of all that there are. A first build learns
 /// early how far this machine is from the seed's, and a large one does not look all the time.
 const NEW_ROWS: usize = 8;
@@ -153,7 +158,7 @@ impl Ledger {
         let measured_share = found.as_ref().and_then(|found| found.history.thread_share());
         let thread_share = measured_share.unwrap_or(self.habits.thread_share);
         let (peak, cpu_s) = match &found {
-            Some(found) => (found.peak(thread_share), found.history.cpu_s().unwrap_or_default()),
+            Some(found) => (found.peak(thread_share), found.cpu_s()),
             None => self.estimated(&shape()),
         };
         // Runs that were killed raise it, whatever else is known. Those of a unit that completed are in its peak already.
@@ -185,7 +190,7 @@ impl Ledger {
     /// Takes what was recorded since into account for tails and estimates of others, too.
     fn refresh(&mut self) {
         self.learn();
-        self.tails = graph::tails_of([&self.seed, &self.here]);
+        self.tails = graph::tails_of([(&self.seed, self.habits.seed_pace), (&self.here, 1.0)]);
         self.model = OnceCell::new();
     }
 
@@ -200,7 +205,7 @@ impl Ledger {
     pub(crate) fn critical_path_s(&self) -> f64 {
         let mut book = Book::default();
         self.here.rows[self.opened_with..].iter().for_each(|row| book.push(row.clone()));
-        graph::tails_of([&Book::default(), &book]).into_values().fold(0.0, f64::max)
+        graph::tails_of([(&Book::default(), 1.0), (&book, 1.0)]).into_values().fold(0.0, f64::max)
     }
 
     /// A seed's text: one line for each unit that completed here, its runs merged into one, sorted.
@@ -242,30 +247,39 @@ impl Ledger {
     }
 
     fn find(&self, identity: &Identity, key: &str) -> Option<Found<'_>> {
+        let Habits { margin, seed_margin, seed_pace, .. } = self.habits;
         let own = [
-            (self.here.history(key), Basis::Measured, self.habits.margin),
-            (self.seed.history(key), Basis::Seed, self.habits.seed_margin),
+            (self.here.history(key), Basis::Measured, margin, 1.0),
+            (self.seed.history(key), Basis::Seed, seed_margin, seed_pace),
         ];
         let completed = own.into_iter().find(|(history, ..)| history.is_completed());
         completed
-            .map(|(history, basis, margin)| Found { key: key.to_owned(), history, basis, margin, scale: 1.0 })
+            .map(|(history, basis, margin, pace)| Found {
+                key: key.to_owned(),
+                history,
+                basis,
+                margin,
+                scale: 1.0,
+                pace,
+            })
             .or_else(|| self.closest_relative(identity))
     }
 
     /// Of several that are equally close, one measured here, and the heaviest of these.
     fn closest_relative(&self, identity: &Identity) -> Option<Found<'_>> {
-        let candidates = [&self.here, &self.seed].into_iter().enumerate().flat_map(|(far, book)| {
+        let books = [(&self.here, 1.0), (&self.seed, self.habits.seed_pace)];
+        let candidates = books.into_iter().enumerate().flat_map(|(far, (book, pace))| {
             let kin = |other: &Identity| other.package == identity.package;
             book.histories_of(kin).filter_map(move |(key, history)| {
                 let latest = history.latest()?;
                 let distance = relative::distance(identity, &latest.identity)?;
-                Some(((distance, far, Reverse(latest.peak), key), history))
+                Some(((distance, far, Reverse(latest.peak), key), (history, pace)))
             })
         });
-        let ((_, _, _, key), history) = candidates.min_by(|(a, _), (b, _)| a.cmp(b))?;
+        let ((_, _, _, key), (history, pace)) = candidates.min_by(|(a, _), (b, _)| a.cmp(b))?;
         let scale = relative::scale(identity, &history.latest()?.identity);
         let margin = self.habits.margin.max(RELATIVE_MARGIN);
-        Some(Found { key: key.to_owned(), history, basis: Basis::Relative, margin, scale })
+        Some(Found { key: key.to_owned(), history, basis: Basis::Relative, margin, scale, pace })
     }
 
     /// One run in place of all, with one thread.
@@ -292,8 +306,10 @@ impl Habits {
         let thread_share = history::usual_thread_share(shares.chain(seed_shares).collect());
         let repeated = here.iter().flat_map(|(_, history)| history.misses(thread_share));
         let from_seed = here.iter().filter_map(|(key, history)| history.miss(&seed.history(key), thread_share));
+        let both = here.iter().filter_map(|(key, history)| Some((history.cpu_s()?, seed.history(key).cpu_s()?)));
         Habits {
             thread_share,
+            seed_pace: history::pace(both),
             margin: history::margin(repeated.collect(), MARGINS),
             seed_margin: history::margin(from_seed.collect(), SEED_MARGINS),
         }
@@ -303,6 +319,10 @@ impl Habits {
 impl Found<'_> {
     fn peak(&self, thread_share: f64) -> f64 {
         self.history.peak(thread_share, self.margin, 0.0) * self.scale
+    }
+
+    fn cpu_s(&self) -> f64 {
+        self.history.cpu_s().unwrap_or_default() * self.pace
     }
 }
 

@@ -38,6 +38,9 @@ const THREAD_SHARES: RangeInclusive<f64> = 0.005..=0.3;
 const FEW: usize = 8;
 /// What is added where nothing was measured twice yet.
 const USUAL_MARGIN: f64 = 0.1;
+/// Processor time that says how fast a machine is, seconds; and how different two machines can be.
+const ENOUGH_S: f64 = 1.0;
+const PACES: RangeInclusive<f64> = 0.1..=10.0;
 /// A lighter unit is over before it was looked at twice, and how far its peak is off decides nothing.
 const HEAVY: f64 = 64.0 * 1_048_576.0;
 
@@ -187,6 +190,13 @@ pub(super) fn margin(mut misses: Vec<Miss>, bounds: RangeInclusive<f64>) -> f64 
     margin.clamp(*bounds.start(), *bounds.end())
 }
 
+/// What units take here of what they take elsewhere, from the processor time of those that ran in both places. Short ones
+/// decide little, as they should: a clock that ticks a hundred times a second does not see them well.
+pub(super) fn pace(here_and_there: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let (here, there) = here_and_there.fold((0.0, 0.0), |sums, (here, there)| (sums.0 + here, sums.1 + there));
+    if there < ENOUGH_S { 1.0 } else { (here / there).clamp(*PACES.start(), *PACES.end()) }
+}
+
 /// The run's peak had it had no thread but the one that it always has.
 fn one_thread(run: &Measurement, thread_share: f64) -> f64 {
     run.peak as f64 / (1.0 + thread_share * run.threads as f64)
@@ -297,6 +307,15 @@ mod tests {
         assert_eq!(ratios.len(), 2);
         assert!((ratios[0] - 1.1).abs() < 1e-9 && (ratios[1] - 105.0 / 110.0).abs() < 1e-9, "{ratios:?}");
         assert!(of(&[done(10), done(20)]).is_empty(), "light");
+    }
+
+    #[test]
+    fn a_machines_pace_is_that_of_all_its_units() {
+        let of = |times: &[(f64, f64)]| pace(times.iter().copied());
+        assert_eq!(of(&[(5.0, 10.0), (0.5, 0.0), (0.5, 2.0)]), 0.5);
+        assert_eq!(of(&[(0.9, 0.1)]), 1.0, "too little to say");
+        assert_eq!(of(&[]), 1.0);
+        assert_eq!(of(&[(0.0, 5.0)]), 0.1, "whatever a broken ledger says");
     }
 
     #[test]

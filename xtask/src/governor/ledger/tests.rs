@@ -159,7 +159,7 @@ fn a_first_build_learns_how_far_the_seed_is_off() {
     let folder = Folder::new("learns");
     let named = |n: u64, mib| measured(&format!("p{n}"), mib, 1.0);
     let seeded: Vec<Measurement> = (0..20).map(|n| named(n, 100)).collect();
-    for (taken, expected) in [(100, 105), (112, 112), (150, 125), (60, 105)] {
+    for (taken, expected) in [(100, 103), (112, 112), (150, 125), (60, 103)] {
         let _ = std::fs::remove_file(folder.ledger());
         let mut ledger = Ledger::with_seed(&folder.ledger(), &seed(&seeded));
         let late = |ledger: &Ledger| mib(ledger.predict(&identity("p19"), unasked).peak);
@@ -168,6 +168,22 @@ fn a_first_build_learns_how_far_the_seed_is_off() {
         ledger.record(&named(7, taken));
         assert_eq!(late(&ledger), expected, "{taken} where the seed says 100");
     }
+}
+
+#[test]
+fn a_first_build_learns_how_fast_this_machine_is() {
+    let folder = Folder::new("pace");
+    let seeded: Vec<Measurement> = (0..9).map(|n| measured(&format!("p{n}"), 100, 4.0)).collect();
+    let mut ledger = Ledger::with_seed(&folder.ledger(), &seed(&seeded));
+    let cpu_s = |ledger: &Ledger, identity: &Identity| ledger.predict(identity, unasked).cpu_s;
+    let relative = Identity { version: "9.9.9".to_owned(), ..identity("p8") };
+    assert_eq!(cpu_s(&ledger, &identity("p8")), 4.0);
+    (0..8).for_each(|n| ledger.record(&measured(&format!("p{n}"), 100, 1.0)));
+    assert_eq!(cpu_s(&ledger, &identity("p8")), 1.0, "as the others");
+    assert_eq!(cpu_s(&ledger, &relative), 1.0, "and so its relatives");
+    assert_eq!(cpu_s(&ledger, &identity("p7")), 1.0, "what was measured here stays");
+    let again = Ledger::with_seed(&folder.ledger(), &seed(&seeded));
+    assert_eq!(again.tails[&key(&identity("p8"))], 1.0);
 }
 
 #[test]
