@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from maou.domain.data.paths import is_url
+from maou.domain.data.paths import is_url, make_directory
 from maou.domain.data.rust_io import load_generic_df, save_generic_df
 from maou.infra.cloud.errors import explain
 from maou.infra.cloud.location import join, parse
@@ -183,3 +184,24 @@ def test_uploading_a_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
     with pytest.raises(FileNotFoundError):
         upload(tmp_path / "nope.feather", "s3://bucket/key")
+
+
+def test_directories_that_are_made_reach_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    made = tmp_path / "a" / "b"
+
+    make_directory(made)
+
+    assert made.is_dir()
+    if os.name != "nt":
+        assert synced == [made.parent.stat().st_ino, tmp_path.stat().st_ino]
+    synced.clear()
+    make_directory(made)
+    assert synced == []

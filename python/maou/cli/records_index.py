@@ -46,7 +46,11 @@ def find_index(paths: Sequence[str], kind: str | None) -> SearchIndex:
     kind = kind or index_kind(paths)
     with explained("index", ", ".join(paths)):
         index = new_index(paths, kind)
-        watched(f"indexing {count(len(paths), 'file')}", lambda _: index.build_from_files())
+        watched(
+            f"indexing {count(len(paths), 'file')}",
+            lambda progress: index.build_from_files(progress=progress),
+            unit="records",
+        )
     return index
 
 

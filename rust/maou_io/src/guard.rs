@@ -4,7 +4,7 @@ use arrow_schema::ArrowError;
 
 /// Runs Arrow's encoder or decoder, and turns a panic in it into an error.
 ///
-/// Every length in a file that we know of is checked before the decoder sees it ([`crate::frame`]). The decoder still
+/// Every length in a file that we know of is checked before the decoder sees it (`wire::frame`). The decoder still
 /// slices buffers by offsets that it reads, and asserts instead of returning errors in places; a damaged file must not
 /// end a training run that would have skipped it. The panic hook is left alone: it belongs to the program.
 pub(crate) fn no_panic<T>(work: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, ArrowError> {

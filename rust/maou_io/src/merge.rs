@@ -11,10 +11,10 @@ use crate::read::{BatchReader, STEP_BYTES};
 
 /// Merges files into files of at most `rows_per_chunk` rows, in the order of `paths`.
 ///
-/// They are `{output_prefix}_chunk0000.feather` and so on in `output_dir`, which is made if it is missing. Batches are
-/// never split: a batch that does not fit opens the next chunk, and one that is larger than `rows_per_chunk` has a chunk
-/// of its own. Files without rows contribute nothing. One batch is in memory at a time,
-/// of a large one [`STEP_BYTES`](crate::STEP_BYTES).
+/// They are `{output_prefix}_chunk0000.feather` and so on in `output_dir`, which is made if it is missing. A batch that does
+/// not fit opens the next chunk, and one that has more than `rows_per_chunk` rows has a chunk of its own. One batch is in
+/// memory at a time; a batch of more than [`STEP_BYTES`](crate::STEP_BYTES) is taken in parts of that size, each as if it
+/// were a batch. Files without rows contribute nothing.
 ///
 /// Columns go by name. Where files differ in how they store strings (`Utf8`, `LargeUtf8`, `Utf8View`) or binaries, the
 /// result has the `Large` type. Dictionaries become their values.

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::read::BatchReader;
 use crate::write::{FeatherWriter, SaveOptions, Sealed};
 
-/// Numbered files that appear together: all of them, or, after an error, none.
+/// Numbered files that appear together: all of them, or, after an error, none that was not there before.
 ///
 /// Until then each is under a temporary name, so that files of an earlier run stay whole while this one can still fail.
 #[derive(Debug)]
@@ -84,12 +84,19 @@ impl Pieces {
             return Err(Error::data(&self.directory, problem));
         }
         let mut published = Vec::with_capacity(self.sealed.len());
+        // Where one was replaced, what came is better than nothing.
+        let mut added = Vec::new();
         for (number, (sealed, _)) in std::mem::take(&mut self.sealed).into_iter().enumerate() {
+            let path = self.path(number);
+            let is_new = !path.exists();
             if let Err(error) = sealed.publish() {
-                published.iter().for_each(remove);
+                added.iter().for_each(remove);
                 return Err(error);
             }
-            published.push(self.path(number));
+            if is_new {
+                added.push(path.clone());
+            }
+            published.push(path);
         }
         Ok(published)
     }
@@ -186,6 +193,24 @@ mod tests {
         assert_eq!(first.publish(3).unwrap().len(), 3);
         assert_eq!(second.publish(3).unwrap().len(), 3);
         assert_eq!(names_in(directory.path()).len(), 3);
+    }
+
+    #[test]
+    fn a_piece_that_cannot_have_its_name_takes_the_new_ones_along_and_not_the_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut pieces = Pieces::create(directory.path(), OsStr::new("a"), numbers(0, 1).schema()).unwrap();
+        crate::save_feather_file(&numbers(7, 1), &pieces.path(0)).unwrap();
+        for first in 0..3 {
+            pieces.write(&numbers(first, 1)).unwrap();
+            pieces.seal().unwrap();
+        }
+        // What a plain write would refuse as well is found out earlier.
+        fs::create_dir(pieces.path(2)).unwrap();
+
+        assert!(matches!(pieces.publish(3), Err(Error::Io { .. })));
+
+        assert_eq!(names_in(directory.path()), ["a0000.feather", "a0002.feather"]);
+        assert_eq!(crate::verify(&directory.path().join("a0000.feather")).unwrap().rows, 1);
     }
 
     #[test]

@@ -76,6 +76,29 @@ mod tests {
     }
 
     #[test]
+    fn lengths_in_the_footer_count() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.feather");
+        save_feather_batches(&[numbers(0, 500), numbers(500, 3)], &path).unwrap();
+        let whole = fs::read(&path).unwrap();
+        let footer = i32::from_le_bytes(*whole[whole.len() - 10..].first_chunk().unwrap()) as usize;
+        let start = whole.len() - 10 - footer;
+        let footer = arrow_ipc::root_as_footer(&whole[start..][..footer]).unwrap();
+
+        for block in footer.recordBatches().unwrap() {
+            let block = block.0;
+            let at = start + whole[start..].windows(block.len()).position(|bytes| bytes == block).unwrap();
+            // Behind the offset: four bytes for the metadata, four that pad, eight for the body.
+            for byte in (8..12).chain(16..24) {
+                let mut damaged = whole.clone();
+                damaged[at + byte] ^= 1;
+                fs::write(&path, damaged).unwrap();
+                assert!(matches!(verify(&path), Err(Error::Data { .. })), "byte {byte} of a block");
+            }
+        }
+    }
+
+    #[test]
     fn files_of_others_are_read_and_have_no_checksums() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.feather");

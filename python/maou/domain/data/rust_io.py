@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import polars as pl
 
 from maou.domain.data.frames import to_frame
-from maou.domain.data.paths import StrPath, is_url
+from maou.domain.data.paths import StrPath, is_url, make_directory
 from maou.domain.data.schema.records import HCPE, INTERMEDIATE, PREPROCESSING, STAGE1, STAGE2, Record
 from maou.domain.data.schema.validate import validate, validate_columns
 
@@ -376,7 +376,7 @@ def _target(file_path: StrPath) -> AbstractContextManager[str]:
 
         return stored(os.fspath(file_path))
     path = Path(file_path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     return nullcontext(os.fspath(path))
 
 

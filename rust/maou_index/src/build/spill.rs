@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 
+/// No process counts to the same number twice.
+static COUNTER: AtomicU64 = AtomicU64::new(0);
+
 /// Takes the segments of a build.
 #[derive(Debug)]
 pub(crate) enum Spill {
@@ -41,11 +44,15 @@ enum Source {
 impl Spill {
     /// A file in the directory of `beside`. It has no name, or loses it with its last handle: a killed build leaves nothing.
     pub(crate) fn beside(beside: &Path) -> Result<Self> {
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let counter = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let path = beside.with_file_name(format!(".maouidx.{}.{counter}.spill", process::id()));
-        let file = open_nameless(&path).map_err(|source| Error::write(&path, source))?;
-        Ok(Self::File { file: Arc::new(file), path, length: 0 })
+        loop {
+            let path = beside.with_file_name(format!("{}{}.spill", prefix(), COUNTER.fetch_add(1, Ordering::Relaxed)));
+            match open_nameless(&path) {
+                Ok(file) => return Ok(Self::File { file: Arc::new(file), path, length: 0 }),
+                // Left by a process that had our process id, and was killed before the name was gone.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(source) => return Err(Error::write(&path, source)),
+            }
+        }
     }
 
     /// Takes `bytes`, which are to be read a `step` at a time.
@@ -92,6 +99,11 @@ impl Segment {
     }
 }
 
+/// What the names of this process's files begin with.
+fn prefix() -> String {
+    format!(".maouidx.{}.", process::id())
+}
+
 #[cfg(unix)]
 fn open_nameless(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).append(true).create_new(true).open(path)?;
@@ -130,6 +142,19 @@ fn read_exact_at(file: &File, mut buffer: &mut [u8], mut at: u64) -> io::Result<
 mod tests {
     use super::*;
     use std::fs;
+
+    #[test]
+    fn a_name_that_is_taken_is_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        // Other tests count as well, but not as far.
+        let next = COUNTER.load(Ordering::Relaxed);
+        let taken: Vec<_> = (next..next + 100).map(|counter| format!("{}{counter}.spill", prefix())).collect();
+        taken.iter().for_each(|name| fs::write(directory.path().join(name), b"left").unwrap());
+
+        Spill::beside(&directory.path().join("a.maouidx")).unwrap();
+
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 100);
+    }
 
     #[test]
     fn segments_come_back_from_memory_and_from_a_file_that_has_no_name() {

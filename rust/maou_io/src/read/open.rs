@@ -23,6 +23,9 @@ pub(super) struct Footer {
     schema: SchemaRef,
     pub(super) dictionaries: Vec<Place>,
     pub(super) batches: Vec<Place>,
+    /// How many bytes it says that the metadata and the body of the message at a place have. We read what the message
+    /// itself says; other readers do not.
+    pub(super) lengths: HashMap<u64, (i64, i64)>,
     /// Where we have written it. As it stands there: it is of no account until something is to be verified.
     pub(super) checksums: Option<String>,
 }
@@ -122,18 +125,22 @@ pub(super) fn footer_start(source: &Source) -> Result<u64> {
 fn parse_footer(bytes: &[u8]) -> Result<Footer, ArrowError> {
     let footer = arrow_ipc::root_as_footer_with_opts(&limits(bytes), bytes)
         .map_err(|error| ArrowError::IpcError(format!("its footer is damaged: {error}")))?;
-    let offset = |block: &Block| {
-        u64::try_from(block.offset())
-            .map_err(|_| ArrowError::IpcError(format!("its footer names the offset {}", block.offset())))
+    let mut lengths = HashMap::new();
+    let mut offset = |block: &Block| -> Result<u64, ArrowError> {
+        let offset = u64::try_from(block.offset())
+            .map_err(|_| ArrowError::IpcError(format!("its footer names the offset {}", block.offset())))?;
+        lengths.insert(offset, (i64::from(block.metaDataLength()), block.bodyLength()));
+        Ok(offset)
     };
-    let dictionaries = footer.dictionaries().into_iter().flatten().map(offset).collect::<Result<Vec<_>, _>>()?;
-    let batches = footer.recordBatches().into_iter().flatten().map(offset).collect::<Result<Vec<_>, _>>()?;
+    let dictionaries = footer.dictionaries().into_iter().flatten().map(&mut offset).collect::<Result<Vec<_>, _>>()?;
+    let batches = footer.recordBatches().into_iter().flatten().map(&mut offset).collect::<Result<Vec<_>, _>>()?;
     let mut starts = [&dictionaries[..], &batches].concat();
     starts.sort_unstable();
     Ok(Footer {
         schema: schema(footer.schema())?,
         dictionaries: places(&dictionaries, &starts)?,
         batches: places(&batches, &starts)?,
+        lengths,
         checksums: footer
             .custom_metadata()
             .into_iter()

@@ -1,6 +1,6 @@
 //! Messages held against the checksums in the footer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use arrow_ipc::MessageHeader;
 
@@ -10,9 +10,13 @@ use crate::error::{Error, Result};
 use crate::threads;
 use crate::wire::{Checksums, Frame, Hasher, Source};
 
-/// What the messages of a file have to hash to, by the place where each begins.
+/// What the footer says of a file's messages, by the place where each begins.
 #[derive(Debug)]
-pub(super) struct Verification(BTreeMap<u64, u64>);
+pub(super) struct Verification {
+    hashes: BTreeMap<u64, u64>,
+    /// Of metadata and body.
+    lengths: HashMap<u64, (i64, i64)>,
+}
 
 /// Where the first message is: behind the magic.
 const FIRST: u64 = 8;
@@ -41,7 +45,8 @@ impl Verification {
             let (there, found) = (checksums.as_slice().len(), offsets.len());
             return Err(source.bad(format!("its footer has {there} checksums for {found} messages")));
         }
-        let verification = Self(offsets.into_iter().zip(checksums.as_slice().iter().copied()).collect());
+        let hashes = offsets.into_iter().zip(checksums.as_slice().iter().copied()).collect();
+        let verification = Self { hashes, lengths: footer.lengths };
         let first = frame_at(source, first)?;
         verification.hold_one(source, &first)?;
         if first.kind() != MessageHeader::Schema || message_schema(source, &first)? != reader.schema {
@@ -58,11 +63,15 @@ impl Verification {
     }
 
     fn hold_one(&self, source: &Source, frame: &Frame) -> Result<()> {
-        let expected = self.0.get(&frame.offset());
-        if expected == Some(&hash(source, frame)?) {
+        let (start, end) = (frame.offset(), frame.end());
+        // Both are below the length of the file.
+        let lengths = ((frame.body_offset() - start) as i64, frame.body_len() as i64);
+        if self.lengths.get(&start).is_some_and(|said| *said != lengths) {
+            return Err(damaged(source, &format!("its footer has other lengths for the message at byte {start}")));
+        }
+        if self.hashes.get(&start) == Some(&hash(source, frame)?) {
             return Ok(());
         }
-        let (start, end) = (frame.offset(), frame.end());
         Err(damaged(source, &format!("bytes {start} to {end} are not those that were written")))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! What a large read costs is half the kernel's: it hands out a page at a time, at the first touch, and clears it. Huge
 //! pages make that 512 times fewer. And memory that was given back is kept, for the next read of about that size, in a way
-//! that lets the kernel take it whenever it is short (docs/performance.md).
+//! that lets the kernel take it whenever it is short (docs/how-it-works.md).
 
 use std::io;
 use std::ptr::NonNull;

@@ -3,7 +3,7 @@
 /// Copies `from` to `to`, of the same length, which nobody is going to read soon.
 ///
 /// Ordinary stores read each line of memory before they write it. On two cores that share the way to memory, a large
-/// read is twice as fast without (docs/performance.md).
+/// read is twice as fast without (docs/how-it-works.md).
 pub(crate) fn copy(from: &[u8], to: &mut [u8]) {
     debug_assert_eq!(from.len(), to.len());
     #[cfg(target_arch = "x86_64")]
